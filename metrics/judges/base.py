@@ -1,0 +1,158 @@
+"""What every miniature judge has in common: configuration, prompts, files, hashes.
+
+Shapes: B images, C = 3 channels, H = W pixels, K classes, L prompt tokens.
+Images are uint8 in [0, 255] or floating point in [0, 1], layout BCHW; labels are int64 (B,) in [0, K).
+"""
+
+import json
+import os
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from metrics.errors import UserError
+
+
+class JudgeConfig(BaseModel):
+    """Settings that all judges share; each judge adds its sizes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, description="name in result files")
+    image_size: int = Field(default=32, ge=16, le=256, multiple_of=8, description="pixels, H = W")
+    steps: int = Field(default=300, ge=1, le=100_000)
+    batch: int = Field(default=64, ge=2, le=4096)
+    lr: float = Field(default=1e-3, gt=0, le=0.1)
+    seed: int = Field(default=0, ge=0, lt=2**31, description="initial weights and order of the training data")
+    jitter: float = Field(default=1.0, ge=0, le=2, description="strength of the random changes in training")
+    half: Literal[0, 1] | None = Field(
+        default=1, description="half of the training data that it sees; null: all"
+    )
+
+
+class Judge(nn.Module):
+    """A network that judges images.
+
+    Subclasses set `kind`, give `training_loss`, and `score` or `features`.
+    """
+
+    kind: ClassVar[str]
+    metric: ClassVar[str] = ""  # of `score`, for judges that have one
+    role: ClassVar[str] = "unseen judge"
+    report_scale: ClassVar[float] = 1.0  # what a score is multiplied by in reports
+    sha256: str | None = None  # of the weights file; known once saved or loaded
+
+    def __init__(self, config: JudgeConfig, class_names: list[str]) -> None:
+        super().__init__()
+        self.config = config
+        self.class_names = list(class_names)
+        self.constants: dict[str, float] = {}
+
+    @property
+    def name(self) -> str:
+        return self.config.name
+
+    def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) loss of each sample; every random number comes from the CPU `generator`."""
+        raise NotImplementedError
+
+    def score(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B,) how well each image shows its class's prompt; differentiable with respect to the images."""
+        raise NotImplementedError
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the scores depend on besides the weights."""
+        names = json.dumps(self.class_names, ensure_ascii=False).encode()
+        template = getattr(self.config, "template", None)
+        return {"template": template, "class_names_sha256": sha256(names).hexdigest()}
+
+    @torch.no_grad()
+    def score_images(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 256
+    ) -> NDArray[np.float32]:
+        """(N,) scores in the reports' scale, from (N, H, W, 3) uint8 images and (N,) labels."""
+        device = next(self.parameters()).device
+        parts = [
+            self.score(
+                to_bchw(images[i : i + batch]).to(device), torch.from_numpy(labels[i : i + batch]).to(device)
+            )
+            for i in range(0, len(images), batch)
+        ]
+        return (self.report_scale * torch.cat(parts)).float().cpu().numpy()
+
+    def calibrate(self, images: Tensor, labels: Tensor) -> None:
+        """Measure constants on real images after training. Most judges need none."""
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Images (uint8 or float in [0, 1]) as float32 in [-1, 1], checked for shape."""
+        size = self.config.image_size
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
+            raise UserError(
+                f"judge {self.name} takes images of shape (B, 3, {size}, {size}), got {tuple(images.shape)}: "
+                "resize them or use the judge that was trained at their size"
+            )
+        return unit_float(images) * 2 - 1
+
+    def save(self, path: str | Path) -> None:
+        """Write PATH.safetensors and PATH.json; each appears complete or not at all."""
+        from safetensors.torch import save
+
+        stem = Path(path)
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        weights = save({name: tensor.contiguous() for name, tensor in self.state_dict().items()})
+        self.sha256 = sha256(weights).hexdigest()
+        description = {
+            "kind": self.kind,
+            "config": self.config.model_dump(),
+            "class_names": self.class_names,
+            "constants": self.constants,
+            "sha256": self.sha256,
+        }
+        _write(with_suffix(stem, ".safetensors"), weights)
+        _write(with_suffix(stem, ".json"), (json.dumps(description, indent=2) + "\n").encode())
+
+    def read_weights(self, path: Path, description: dict[str, Any]) -> None:
+        """Load PATH.safetensors strictly, and check that it is the file that PATH.json was written with."""
+        from safetensors.torch import load
+
+        file = with_suffix(path, ".safetensors")
+        if not file.is_file():
+            raise UserError(
+                f"{file}: no such file: the judge's weights belong beside its .json; train it again"
+            )
+        weights = file.read_bytes()
+        self.sha256 = sha256(weights).hexdigest()
+        if self.sha256 != description["sha256"]:
+            raise UserError(
+                f"{file}: its sha256 is not the one that the .json beside it gives: the two do not belong together"
+            )
+        self.load_state_dict(load(weights), strict=True)
+        self.constants = dict(description["constants"])
+
+
+def unit_float(images: Tensor) -> Tensor:
+    """uint8 images in [0, 255] as float32 in [0, 1]; floating-point images pass unchanged."""
+    return images.float() / 255 if images.dtype == torch.uint8 else images
+
+
+def to_bchw(images: np.ndarray) -> Tensor:
+    """(N, H, W, 3) uint8 array as an (N, 3, H, W) uint8 tensor."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+
+def with_suffix(stem: Path, suffix: str) -> Path:
+    """STEM + suffix; unlike Path.with_suffix it keeps dots in the name (`model-w1.2`)."""
+    return stem.with_name(stem.name + suffix)
+
+
+def _write(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    os.replace(partial, path)

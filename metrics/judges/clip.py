@@ -1,0 +1,87 @@
+"""Miniature CLIP: open_clip's own two-tower network at a small size, trained on image and prompt pairs."""
+
+import math
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import AfterValidator, Field
+from torch import Tensor
+
+from metrics.judges.augmentation import jittered
+from metrics.judges.base import Judge, JudgeConfig, unit_float
+from metrics.judges.prompts import TEMPLATE, check_template, tokenise
+
+
+class ClipConfig(JudgeConfig):
+    name: str = "digits-clip"
+    template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
+    patch: int = Field(default=8, ge=2, le=32)
+    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
+    vision_layers: int = Field(default=2, ge=1, le=24)
+    text_layers: int = Field(default=1, ge=1, le=24)
+    embedding: int = Field(default=32, ge=4, le=1024)
+    seed: int = Field(default=202, ge=0, lt=2**31)
+
+
+class Clip(Judge):
+    """Cosine between an image's and its class prompt's embedding."""
+
+    kind = "clip"
+    metric = "clip_score"
+    report_scale = 100.0
+    config: ClipConfig
+    ids: Tensor
+
+    def __init__(self, config: ClipConfig, class_names: list[str]) -> None:
+        from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+        super().__init__(config, class_names)
+        prompts = tokenise(config.template, class_names)
+        self.register_buffer("ids", prompts.ids, persistent=False)
+        vision = CLIPVisionCfg(
+            layers=config.vision_layers,
+            width=config.width,
+            head_width=16,
+            patch_size=config.patch,
+            image_size=config.image_size,
+        )
+        text = CLIPTextCfg(
+            context_length=prompts.ids.shape[1],
+            vocab_size=prompts.vocabulary,
+            width=config.width,
+            heads=config.width // 16,
+            layers=config.text_layers,
+        )
+        self.towers = CLIP(config.embedding, vision, text)
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """(B, embedding) unit vectors."""
+        return self.towers.encode_image(self.normalise(images), normalize=True)
+
+    def embed_prompts(self) -> Tensor:
+        """(K, embedding) unit vectors, by class index."""
+        return self.towers.encode_text(self.ids, normalize=True)
+
+    def similarities(self, images: Tensor) -> Tensor:
+        """(B, K) cosine with every class's prompt."""
+        return self.embed_images(images) @ self.embed_prompts().T
+
+    def score(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B,) cosine with the asked class's prompt, in [-1, 1]; differentiable in the images."""
+        return self.similarities(images).gather(1, labels[:, None])[:, 0]
+
+    def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) symmetric contrastive loss.
+
+        An image chooses among all K prompts; its prompt chooses among the batch's images, where every image
+        of the class counts as right (a batch has more images than classes, so pairs are not unique).
+        """
+        scale = self.towers.logit_scale.clamp(max=math.log(100)).exp()
+        seen = jittered(unit_float(images), self.config.jitter, generator)
+        logits = scale * self.similarities(seen)  # (B, K)
+        image_to_text = F.cross_entropy(logits, labels, reduction="none")
+        columns = logits.T[labels]  # (B, B): row i holds prompt i's logits of all images
+        right = torch.where(labels[:, None] == labels[None], columns, -torch.inf)
+        text_to_image = columns.logsumexp(1) - right.logsumexp(1)
+        return (image_to_text + text_to_image) / 2

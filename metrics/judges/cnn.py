@@ -1,0 +1,59 @@
+"""Miniature of the Inception network: a small classifier whose penultimate features carry the Frechet
+distance.
+"""
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from metrics.judges.augmentation import jittered
+from metrics.judges.base import Judge, JudgeConfig, unit_float
+
+
+class CnnConfig(JudgeConfig):
+    name: str = "digits-cnn"
+    width: int = Field(default=16, ge=4, le=256, description="channels after the first convolution")
+    features: int = Field(default=32, ge=2, le=2048, description="penultimate features")
+    steps: int = Field(default=300, ge=1, le=100_000)
+    lr: float = Field(default=2e-3, gt=0, le=0.1)
+    seed: int = Field(default=101, ge=0, lt=2**31)
+
+
+class Cnn(Judge):
+    """Three strided convolutions, one hidden layer of `features` units, one linear layer to the classes."""
+
+    kind = "cnn"
+    config: CnnConfig
+
+    def __init__(self, config: CnnConfig, class_names: list[str]) -> None:
+        super().__init__(config, class_names)
+        width, cells = config.width, (config.image_size // 8) ** 2
+        self.body = nn.Sequential(
+            nn.Conv2d(3, width, 5, 2, 2),
+            nn.GELU(),
+            nn.Conv2d(width, 2 * width, 3, 2, 1),
+            nn.GELU(),
+            nn.Conv2d(2 * width, 4 * width, 3, 2, 1),
+            nn.GELU(),
+            nn.Flatten(),
+            nn.Linear(4 * width * cells, config.features),
+            # no activation after it: the Frechet distance takes features for Gaussian; the norm fixes their
+            # scale
+            nn.LayerNorm(config.features, elementwise_affine=False),
+        )
+        self.head = nn.Linear(config.features, len(class_names))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, features) penultimate activations."""
+        return self.body(self.normalise(images))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(B, K) class logits."""
+        return self.head(self.features(images))
+
+    def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) cross-entropy on randomly moved images."""
+        return F.cross_entropy(
+            self.logits(jittered(unit_float(images), self.config.jitter, generator)), labels, reduction="none"
+        )

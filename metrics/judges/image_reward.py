@@ -1,0 +1,117 @@
+"""Miniature ImageReward: the image-reward package's own BLIP parts at a small size, trained with its ranking
+loss.
+"""
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from pydantic import AfterValidator, Field
+from torch import Tensor, nn
+
+from metrics.judges.augmentation import jittered
+from metrics.judges.base import Judge, JudgeConfig, unit_float
+from metrics.judges.preferences import worse_images
+from metrics.judges.prompts import TEMPLATE, check_template, tokenise
+
+
+class ImageRewardConfig(JudgeConfig):
+    name: str = "digits-image-reward"
+    template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
+    patch: int = Field(default=8, ge=2, le=32)
+    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
+    vision_layers: int = Field(default=2, ge=1, le=24)
+    text_layers: int = Field(default=1, ge=1, le=24)
+    seed: int = Field(default=303, ge=0, lt=2**31)
+
+
+class ImageReward(Judge):
+    """Image tokens enter the prompt's encoder by cross-attention; its first token goes through an MLP to one
+    reward.
+
+    The reward is standardised as (r - mean) / std with `constants` measured on real images, as the official
+    network does with 0.16717 and 1.03334.
+    """
+
+    kind = "image_reward"
+    metric = "image_reward"
+    config: ImageRewardConfig
+    ids: Tensor
+    mask: Tensor
+
+    def __init__(self, config: ImageRewardConfig, class_names: list[str]) -> None:
+        from ImageReward.ImageReward import MLP
+        from ImageReward.models.BLIP.med import BertConfig, BertModel
+        from ImageReward.models.BLIP.vit import VisionTransformer
+
+        super().__init__(config, class_names)
+        self.constants = {"mean": 0.0, "std": 1.0}
+        prompts = tokenise(config.template, class_names)
+        self.register_buffer("ids", prompts.ids, persistent=False)
+        self.register_buffer("mask", prompts.mask, persistent=False)
+        heads = config.width // 16
+        self.visual_encoder = VisionTransformer(
+            img_size=config.image_size,
+            patch_size=config.patch,
+            embed_dim=config.width,
+            depth=config.vision_layers,
+            num_heads=heads,
+        )
+        text = BertConfig(
+            vocab_size=prompts.vocabulary,
+            hidden_size=config.width,
+            num_hidden_layers=config.text_layers,
+            num_attention_heads=heads,
+            intermediate_size=4 * config.width,
+            max_position_embeddings=prompts.ids.shape[1],
+            # dropout draws from the global generator; a resumed training must be equal to the bit
+            hidden_dropout_prob=0.0,
+            attention_probs_dropout_prob=0.0,
+            add_cross_attention=True,
+            pad_token_id=0,
+        )
+        text.encoder_width = config.width
+        self.text_encoder = BertModel(config=text, add_pooling_layer=False)
+        self.mlp = MLP(config.width)
+        for (
+            layer
+        ) in self.mlp.layers:  # the package's init, std 1 / (input + 1) in all layers, suits width 768
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+
+    def train(self, mode: bool = True) -> "ImageReward":
+        """The MLP stays in evaluation mode: its dropout would draw from the global generator."""
+        super().train(mode)
+        self.mlp.eval()
+        return self
+
+    def reward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B,) reward before standardisation."""
+        tokens = self.visual_encoder(self.normalise(images))
+        encoded = self.text_encoder(
+            self.ids[labels],
+            attention_mask=self.mask[labels],
+            encoder_hidden_states=tokens,
+            encoder_attention_mask=torch.ones(tokens.shape[:2], dtype=torch.long, device=tokens.device),
+            return_dict=True,
+        )
+        return self.mlp(encoded.last_hidden_state[:, 0])[:, 0]
+
+    def score(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B,) standardised reward; differentiable with respect to the images."""
+        return (self.reward(images, labels) - self.constants["mean"]) / self.constants["std"]
+
+    def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) ranking loss -log sigmoid(r_better - r_worse)."""
+        better = jittered(unit_float(images), self.config.jitter, generator)
+        worse = worse_images(better, labels, generator)
+        rewards = self.reward(torch.cat([better, worse]), labels.repeat(2))
+        return F.softplus(rewards[len(labels) :] - rewards[: len(labels)])
+
+    @torch.no_grad()
+    def calibrate(self, images: Tensor, labels: Tensor) -> None:
+        """Set the constants so that real images have mean 0 and standard deviation 1."""
+        rewards = torch.cat(
+            [self.reward(*part) for part in zip(images.split(256), labels.split(256), strict=True)]
+        )
+        self.constants = {"mean": rewards.mean().item(), "std": max(rewards.std().item(), 1e-6)}

@@ -1,0 +1,102 @@
+"""Miniature PickScore: transformers' CLIP at a small size, trained on preferences. It is the reward of RL
+training.
+
+It differs from the evaluators in library, sizes and seed, and sees the other half of the training data, so
+that a gain on the evaluators is not a gain on the training reward by construction.
+"""
+
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import AfterValidator, Field
+from torch import Tensor
+
+from metrics.judges.augmentation import jittered
+from metrics.judges.base import Judge, JudgeConfig, unit_float
+from metrics.judges.preferences import worse_images
+from metrics.judges.prompts import TEMPLATE, check_template, tokenise
+
+
+class PickScoreConfig(JudgeConfig):
+    name: str = "digits-pick-score"
+    template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
+    patch: int = Field(default=4, ge=2, le=32)
+    width: int = Field(default=32, ge=16, le=1024, multiple_of=16)
+    vision_layers: int = Field(default=2, ge=1, le=24)
+    text_layers: int = Field(default=1, ge=1, le=24)
+    embedding: int = Field(default=24, ge=4, le=1024)
+    scale: float = Field(
+        default=10.0, gt=0, le=100, description="logit scale, fixed: it bounds the score and its slope"
+    )
+    smoothing: float = Field(
+        default=0.05, ge=0, lt=0.5, description="share of the preference given to the worse image"
+    )
+    seed: int = Field(default=404, ge=0, lt=2**31)
+    half: Literal[0, 1] | None = 0
+
+
+class PickScore(Judge):
+    """exp(logit scale) times the cosine between an image's and its class prompt's embedding."""
+
+    kind = "pick_score"
+    metric = "pick_score"
+    role = "training reward"
+    config: PickScoreConfig
+    ids: Tensor
+    mask: Tensor
+
+    def __init__(self, config: PickScoreConfig, class_names: list[str]) -> None:
+        from transformers import CLIPConfig, CLIPModel
+
+        super().__init__(config, class_names)
+        prompts = tokenise(config.template, class_names)
+        self.register_buffer("ids", prompts.ids, persistent=False)
+        self.register_buffer("mask", prompts.mask, persistent=False)
+        tower = {
+            "hidden_size": config.width,
+            "intermediate_size": 4 * config.width,
+            "num_attention_heads": config.width // 16,
+            "projection_dim": config.embedding,
+            "hidden_act": "gelu",
+        }
+        text = {
+            **tower,
+            "num_hidden_layers": config.text_layers,
+            "vocab_size": prompts.vocabulary,
+            "max_position_embeddings": prompts.ids.shape[1],
+            "eos_token_id": prompts.end_id,
+            "bos_token_id": prompts.end_id - 1,
+            "pad_token_id": 0,
+        }
+        vision = {
+            **tower,
+            "num_hidden_layers": config.vision_layers,
+            "image_size": config.image_size,
+            "patch_size": config.patch,
+        }
+        self.towers = CLIPModel(
+            CLIPConfig(
+                text_config=text,
+                vision_config=vision,
+                projection_dim=config.embedding,
+                logit_scale_init_value=float(torch.tensor(config.scale).log()),
+            )
+        )
+        # free, it grows until the pairs are told apart by confidence alone and the reward's slope vanishes
+        self.towers.logit_scale.requires_grad_(False)
+
+    def score(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B,) score in [-scale, scale]; differentiable with respect to the images."""
+        image = F.normalize(self.towers.get_image_features(self.normalise(images)), dim=-1)
+        text = F.normalize(self.towers.get_text_features(self.ids, attention_mask=self.mask), dim=-1)
+        return self.towers.logit_scale.exp() * (image * text[labels]).sum(-1)
+
+    def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) cross-entropy of the softmax over (better, worse), with `smoothing`."""
+        better = jittered(unit_float(images), self.config.jitter, generator)
+        worse = worse_images(better, labels, generator)
+        scores = self.score(torch.cat([better, worse]), labels.repeat(2))
+        margin = scores[: len(labels)] - scores[len(labels) :]
+        smoothing = self.config.smoothing
+        return (1 - smoothing) * F.softplus(-margin) + smoothing * F.softplus(margin)

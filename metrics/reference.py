@@ -1,0 +1,137 @@
+"""Reference statistics: the real images that samples are compared with, as one npz file.
+
+Own files hold mu, sigma, features, labels, the within-class variance, n and the judge's hash. ADM's
+`VIRTUAL_imagenet256_labeled.npz` and MAR's `adm_in256_stats.npz` hold mu and sigma alone; they are read too.
+"""
+
+import os
+import zipfile
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.errors import UserError
+from metrics.features import FeatureJudge, check_finite, extract
+
+
+@dataclass(frozen=True)
+class Reference:
+    """mu (D,) and sigma (D, D), float64. The rest is None where the file does not tell.
+
+    features: (N, D) float32 of the real images; labels: (N,) int64; judge_sha256: of the network that made
+    them.
+    """
+
+    mu: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+    n: int | None = None
+    features: NDArray[np.float32] | None = None
+    labels: NDArray[np.int64] | None = None
+    judge_sha256: str | None = None
+    source: str = "the reference"
+
+    def __post_init__(self) -> None:
+        d = len(self.mu)
+        if self.mu.shape != (d,) or self.sigma.shape != (d, d):
+            raise UserError(
+                f"{self.source}: mu {self.mu.shape} and sigma {self.sigma.shape} do not fit together"
+            )
+        check_finite(np.concatenate([self.mu[None], self.sigma]), self.source)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of mu and sigma: the identity of the reference in a protocol, whatever file it came from."""
+        return sha256(self.mu.tobytes() + self.sigma.tobytes()).hexdigest()
+
+    def class_variances(self) -> NDArray[np.float64] | None:
+        """(K,) real within-class variance of each class, where features and labels are known."""
+        if self.features is None or self.labels is None:
+            return None
+        return class_variances(self.features, self.labels)
+
+    def check_judge(self, judge: FeatureJudge) -> None:
+        """Refuse statistics that another network made.
+
+        ADM's and MAR's files do not name theirs: Inception's 2048.
+        """
+        if self.judge_sha256 is not None and self.judge_sha256 != judge.sha256:
+            raise UserError(
+                f"{self.source}: made by a judge with sha256 {self.judge_sha256[:12]}, but {judge.name} has "
+                f"{str(judge.sha256)[:12]}: make the reference statistics again with this judge"
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write the npz file, complete or not at all."""
+        path = Path(path)
+        arrays: dict[str, NDArray] = {"mu": self.mu, "sigma": self.sigma}
+        variances = self.class_variances()
+        optional = {"features": self.features, "labels": self.labels, "class_variances": variances}
+        arrays |= {name: array for name, array in optional.items() if array is not None}
+        if self.n is not None:
+            arrays["n"] = np.array(self.n)
+        if self.judge_sha256 is not None:
+            arrays["judge_sha256"] = np.array(self.judge_sha256)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(partial, path)
+
+
+def statistics(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (D,) and unbiased covariance (D, D) of (N, D) features, accumulated in float64."""
+    features = features.astype(np.float64)
+    return features.mean(0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def class_variances(features: NDArray, labels: NDArray) -> NDArray[np.float64]:
+    """(K,) for each class present: the features' variances within the class, summed over features.
+
+    The trace of the class's covariance, unbiased: half the mean squared distance between two of its images. A
+    class with one image tells nothing of diversity and is left out.
+    """
+    groups = [features[labels == label].astype(np.float64) for label in np.unique(labels)]
+    return np.array([group.var(axis=0, ddof=1).sum() for group in groups if len(group) > 1])
+
+
+def make_reference(
+    images: NDArray[np.uint8], labels: NDArray[np.int64] | None, judge: FeatureJudge
+) -> Reference:
+    """Statistics of real images (N, H, W, 3) uint8 under `judge`; features and labels are kept."""
+    features = extract(judge, images).features
+    mu, sigma = statistics(features)
+    return Reference(mu, sigma, len(features), features, labels, judge.sha256)
+
+
+def read_reference(path: str | Path) -> Reference:
+    """Read an own, ADM's or MAR's statistics file."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file: make it with `python -m metrics statistics FOLDER -o {path.name}`"
+        )
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            wanted = ("mu", "sigma", "n", "features", "labels", "judge_sha256")
+            arrays = {name: file[name] for name in wanted if name in file.files}
+            names = ", ".join(file.files)
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: not a readable npz file of plain arrays: make the statistics again"
+        ) from error
+    if "mu" not in arrays or "sigma" not in arrays:
+        raise UserError(
+            f"{path}: no mu and sigma (it has: {names}): give a statistics file, not a batch of samples"
+        )
+    return Reference(
+        arrays["mu"].astype(np.float64),
+        arrays["sigma"].astype(np.float64),
+        int(arrays["n"]) if "n" in arrays else None,
+        arrays.get("features"),
+        arrays.get("labels"),
+        str(arrays["judge_sha256"]) if "judge_sha256" in arrays else None,
+        str(path),
+    )

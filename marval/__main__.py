@@ -1,0 +1,97 @@
+"""The commands that `dvc.yaml` runs: `python -m marval STAGE PRESET [--variant NAME] [--seed N]`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import sys
+from pathlib import Path
+
+from marval.errors import UserError
+
+STAGES = (
+    "prepare",
+    "tokenizer",
+    "encode",
+    "judges",
+    "teacher",
+    "distill",
+    "reinforce",
+    "sample",
+    "evaluate",
+    "speed",
+)
+DISK_ERRORS = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+    errno.EACCES: "permission denied: make the folder writable for this user",
+    errno.EPERM: "not permitted: make the folder writable for this user",
+    errno.EROFS: "the file system is read-only: work in a writable copy",
+}
+STATUS_USER_ERROR = 2
+STATUS_INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        _dispatch(options)
+    except UserError as error:
+        return _fail(str(error))
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        return _fail(f"{error.filename or Path.cwd()}: {DISK_ERRORS[error.errno]}")
+    except KeyboardInterrupt:
+        print(
+            f"\nmarval: {options.command}: interrupted; the same command goes on from the last checkpoint",
+            file=sys.stderr,
+        )
+        return STATUS_INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m marval", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    runs = commands.add_parser("runs", help="write workflow/runs.yaml from params.yaml and the presets")
+    runs.add_argument("--check", action="store_true", help="write nothing; fail if it is stale")
+    for stage in STAGES:
+        command = commands.add_parser(stage, help=f"run the stage {stage} of dvc.yaml")
+        command.add_argument("preset")
+        if stage in ("distill", "reinforce", "sample", "evaluate"):
+            command.add_argument("--variant", required=True)
+        if stage in ("teacher", "distill", "reinforce"):
+            command.add_argument("--seed", type=int, required=True)
+    return parser
+
+
+def _dispatch(options: argparse.Namespace) -> None:
+    if not Path("dvc.yaml").is_file():
+        raise UserError(f"{Path.cwd()} has no dvc.yaml: run this from the root of the repository")
+    if options.command == "runs":
+        from marval.stages import grid
+
+        grid.check() if options.check else grid.refresh()
+        return
+    from marval.stages.context import stage_run
+    from metrics.errors import UserError as MetricsError
+
+    variant, seed = getattr(options, "variant", None), getattr(options, "seed", None)
+    stage = importlib.import_module(f"marval.stages.{options.command}")
+    try:
+        with stage_run(options.command, options.preset, variant, seed) as context:
+            stage.run(context)
+    except MetricsError as error:
+        raise UserError(str(error)) from error
+
+
+def _fail(message: str) -> int:
+    print(f"marval: error: {message}", file=sys.stderr)
+    return STATUS_USER_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The auto-regressive sampler, written to be read (MAR, section 3.3; MARVAL's is the same loop with `OneStep`).
+
+Differentiable in the model's parameters, so that MARVAL-RL can train through whole images.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from marval.masking import first_masked, linear_guidance, unmasking_schedule
+from marval.models.mar import MAR
+from marval.sampling.draws import Draws
+from marval.sampling.token_samplers import TokenSampler
+
+
+def sample_tokens(
+    model: MAR,
+    sampler: TokenSampler,
+    labels: Tensor,
+    draws: Draws,
+    ar_steps: int,
+    guidance: float,
+    known: Tensor | None = None,
+    known_count: int = 0,
+    on_step: list[Tensor] | None = None,
+) -> Tensor:
+    """Whole images as tokens `(B, N, C)` for `labels` `(B,)`.
+
+    guidance: the scale w, reached linearly over the AR steps; exactly 1 runs no unconditional branch.
+    known: tokens `(B, N, C)` of images to in-paint; the last `known_count` positions of each order are taken from it.
+    on_step: a list that receives the tokens after each AR step, zero where still masked.
+    """
+    batch, positions = draws.order.shape
+    masked_count = positions - known_count
+    masked = first_masked(draws.order, masked_count)
+    tokens = torch.zeros_like(draws.start) if known is None else known * masked.logical_not()[..., None]
+    condition = model.class_condition(labels)
+    for after in unmasking_schedule(positions, ar_steps, masked_count):
+        z = model(tokens, masked, condition, masked_count)
+        z_null = None
+        if guidance != 1:
+            z_null = model(tokens, masked, model.null_condition(batch), masked_count)
+        still_masked = first_masked(draws.order, after)
+        reveal = masked & ~still_masked
+        steps = draws.steps.transpose(0, 1)[:, reveal]
+        scale = linear_guidance(guidance, positions, after)
+        new = sampler(
+            model.head,
+            z[reveal],
+            None if z_null is None else z_null[reveal],
+            scale,
+            draws.start[reveal],
+            steps,
+        )
+        tokens = tokens.masked_scatter(reveal[..., None], new)
+        masked, masked_count = still_masked, after
+        if on_step is not None:
+            on_step.append(tokens)
+    return tokens

@@ -1,0 +1,98 @@
+"""From the condition z of a token to the token: the teacher's diffusion chain, or one evaluation of the head.
+
+Shapes: T tokens, C channels, D condition width. Both take the unconditional condition too; guidance then follows the scale
+convention of `marval.objectives.guidance` and applies to the noise prediction, as in MAR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from marval.models.head import DenoisingHead
+from marval.noise.ancestral import ancestral_step
+from marval.noise.conversions import x0_from_noise
+from marval.noise.schedule import NoiseSchedule
+from marval.objectives.guidance import guided
+
+
+class TokenSampler(Protocol):
+    """Draws tokens `(T, C)` given their conditions."""
+
+    def __call__(
+        self,
+        head: DenoisingHead,
+        z: Tensor,
+        z_null: Tensor | None,
+        scale: float,
+        start: Tensor,
+        steps: Tensor,
+    ) -> Tensor:
+        """z and z_null `(T, D)` (None: no guidance), start `(T, C)`, steps `(S, T, C)` -> tokens `(T, C)`."""
+        ...
+
+
+def predict(
+    head: DenoisingHead, x_t: Tensor, t: Tensor, z: Tensor, z_null: Tensor | None, scale: float
+) -> tuple[Tensor, Tensor]:
+    """Guided noise prediction and variance interpolation, each `(T, C)`, at time `t` (0-d) for all tokens.
+
+    The variance is the conditional branch's: guidance does not touch it.
+    """
+    times = t.expand(len(x_t))
+    noise, v = head(x_t, times, z).chunk(2, dim=-1)
+    if z_null is not None:
+        noise = guided(noise, head.noise(x_t, times, z_null), scale)
+    return noise, v
+
+
+@dataclass(frozen=True)
+class DiffusionChain:
+    """MAR's inner loop: ancestral sampling over a respaced schedule."""
+
+    schedule: NoiseSchedule
+    temperature: float = 1.0
+
+    def __call__(
+        self,
+        head: DenoisingHead,
+        z: Tensor,
+        z_null: Tensor | None,
+        scale: float,
+        start: Tensor,
+        steps: Tensor,
+    ) -> Tensor:
+        x = start
+        for drawn, i in enumerate(reversed(range(len(self.schedule)))):
+            noise, v = predict(head, x, self.schedule.timesteps[i], z, z_null, scale)
+            x = ancestral_step(self.schedule, i, x, noise, v, steps[drawn], self.temperature)
+        return x
+
+
+@dataclass(frozen=True)
+class OneStep:
+    """MARVAL's inner step: the head once, at noise level `t`, converted to x0; `schedule` has that one level."""
+
+    schedule: NoiseSchedule
+
+    @classmethod
+    def at(cls, t: int, device: torch.device | str = "cpu") -> OneStep:
+        """t = 999 is degenerate (alpha = 4.9e-5); somewhat lower, the conversion to x0 is well conditioned."""
+        import numpy as np
+
+        return cls(NoiseSchedule.at(np.array([t]), device))
+
+    def __call__(
+        self,
+        head: DenoisingHead,
+        z: Tensor,
+        z_null: Tensor | None,
+        scale: float,
+        start: Tensor,
+        steps: Tensor,
+    ) -> Tensor:
+        noise, _ = predict(head, start, self.schedule.timesteps[0], z, z_null, scale)
+        return x0_from_noise(start, noise, self.schedule.alpha[0], self.schedule.sigma[0])

@@ -1,0 +1,85 @@
+"""From the active presets to the lists of stages that `dvc.yaml` multiplies out: `workflow/runs.yaml`.
+
+`params.yaml` names the active presets; each preset says which variants and seeds it has. DVC can iterate over lists but not
+follow a name into another file, so the lists are written out here. The Snakefile refreshes them when they are stale; under bare
+`dvc repro` the stage `runs` refuses stale ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from marval.artifacts import replacing
+from marval.errors import UserError
+from marval.stages.preset import REAL, Preset, load_preset, read_yaml
+
+PARAMS = Path("params.yaml")
+RUNS = Path("workflow/runs.yaml")
+HEADER = "# Written by `python -m marval runs` from params.yaml and the presets; edit those instead.\n"
+
+KEY_PARTS = ("preset", "variant", "seed")
+
+Item = dict[str, Any]
+
+
+def active_presets() -> list[str]:
+    """The list `presets` of params.yaml."""
+    content = read_yaml(PARAMS)
+    names = content.get("presets") if isinstance(content, dict) else None
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        raise UserError(f"{PARAMS}: presets must be a list of names, such as [digits], not {names!r}")
+    return names
+
+
+def expand(names: list[str]) -> dict[str, dict[str, Item]]:
+    """stage -> {key: item}; the key is what follows `@` in DVC's name of the stage."""
+    lists: dict[str, dict[str, Item]] = {}
+    for name in names:
+        for stage, item in _items(load_preset(name)):
+            key = "-".join(str(item[part]) for part in KEY_PARTS if part in item)
+            lists.setdefault(stage, {})[key] = item
+    return lists
+
+
+def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
+    base = {"preset": preset.name}
+    for stage in ("prepare", "tokenizer", "encode", "judges", "report"):
+        yield stage, base
+    yield "speed", {**base, "first_seed": preset.seeds[0]}
+    for seed in preset.seeds:
+        yield "teacher", {**base, "seed": seed}
+        for variant in preset.distill.variants:
+            yield "distill", {**base, "variant": variant, "seed": seed}
+        for variant, tuned in preset.reinforce.variants.items():
+            yield "reinforce", {**base, "variant": variant, "start": tuned.start, "seed": seed}
+    for variant, settings in preset.variants.items():
+        yield "sample", {**base, "variant": variant, "model": settings.model}
+        yield "evaluate", {**base, "variant": variant, "samples": f"samples/{variant}.npz"}
+    yield "evaluate", {**base, "variant": REAL, "samples": "data/test.npz"}
+
+
+def render() -> str:
+    """The text that `workflow/runs.yaml` should have."""
+    return HEADER + yaml.safe_dump(expand(active_presets()), sort_keys=False, width=120)
+
+
+def refresh() -> bool:
+    """Write the lists if they are stale; True if they were."""
+    text = render()
+    if RUNS.is_file() and RUNS.read_text() == text:
+        return False
+    with replacing(RUNS) as temporary:
+        temporary.write_text(text)
+    return True
+
+
+def check() -> None:
+    """UserError if the lists are stale."""
+    if not RUNS.is_file() or RUNS.read_text() != render():
+        raise UserError(
+            f"{RUNS} does not match {PARAMS} and the presets: run `python -m marval runs`, then again"
+        )

@@ -1,0 +1,191 @@
+"""A preset: one reproduction at one scale, `workflow/presets/NAME.yaml`, typed and checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from marval.config import Config
+from marval.data.digits import DigitsConfig
+from marval.errors import UserError
+from marval.masking import OrderLaw
+from marval.methods.distillation import DistillTraining, DistillVariant
+from marval.methods.reinforcement import ReinforceTraining, ReinforceVariant
+from marval.methods.teacher import TeacherTraining
+from marval.methods.tokenizer import TokenizerTraining
+from marval.noise.schedule import TRAINING_STEPS
+from metrics.evaluate import EvaluationSettings
+from metrics.judges import JudgesConfig
+
+PRESETS = Path("workflow/presets")
+REAL = "real"  # the variant that scores held-out real images as if they were samples
+TEACHER = "teacher"  # the model that MAR training gives
+
+
+class SampleConfig(Config):
+    """What all variants of a preset share when they are sampled."""
+
+    images: int = Field(ge=10, description="for each seed, balanced over the classes")
+    batch: int = Field(gt=0)
+    temperature: float = Field(1.0, gt=0, le=2)
+    chain_start: int = Field(
+        TRAINING_STEPS - 1, gt=0, lt=TRAINING_STEPS, description="first t of the diffusion chain"
+    )
+    one_step_t: int = Field(ge=0, lt=TRAINING_STEPS, description="t of the single head evaluation")
+    grid_columns: int = Field(10, gt=0, le=100)
+    threads: int = Field(1, gt=0)
+
+
+class SampleVariant(Config):
+    """One way to make images: which model, how many diffusion steps for a token, guidance, AR steps, order."""
+
+    model: str
+    diffusion_steps: int = Field(ge=1, le=TRAINING_STEPS, description="1: the head once, converted to x0")
+    guidance: float = Field(1.0, ge=0, le=20)
+    ar_steps: int = Field(gt=0)
+    order: OrderLaw = OrderLaw.RANDOM
+    seeds: list[int] | None = Field(None, min_length=1, description="default: the preset's")
+
+
+class Distill(Config):
+    """Section `distill`."""
+
+    training: DistillTraining
+    variants: dict[str, DistillVariant] = Field(min_length=1)
+
+
+class Reinforce(Config):
+    """Section `reinforce`."""
+
+    training: ReinforceTraining
+    variants: dict[str, ReinforceVariant]
+
+
+class SpeedConfig(Config):
+    """Section `speed`: which variants are timed, in turn, at which batch sizes."""
+
+    variants: list[str] = Field(min_length=1)
+    batches: list[int] = Field(min_length=1)
+    repetitions: int = Field(ge=3, le=1000, description="timed rounds; each round times every variant once")
+    threads: int = Field(1, gt=0)
+
+
+class Preset(Config):
+    """The whole file."""
+
+    name: str
+    description: str
+    seeds: list[int] = Field(min_length=1)
+    prompt: str = Field(pattern=r"\{name\}", description="template with {name} for the entity")
+    prepare: DigitsConfig
+    tokenizer: TokenizerTraining
+    judges: JudgesConfig
+    teacher: TeacherTraining
+    distill: Distill
+    reinforce: Reinforce
+    sample: SampleConfig
+    variants: dict[str, SampleVariant] = Field(min_length=1)
+    evaluate: EvaluationSettings
+    speed: SpeedConfig
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Preset:
+        models = [TEACHER, *self.distill.variants, *self.reinforce.variants]
+        for name, variant in self.variants.items():
+            _known(f"variants.{name}.model", variant.model, models)
+            if variant.ar_steps > self.teacher.model.tokens:
+                raise ValueError(
+                    f"variants.{name}.ar_steps is {variant.ar_steps}, more than the {self.teacher.model.tokens} tokens"
+                )
+            if extra := set(variant.seeds or []) - set(self.model_seeds(variant.model)):
+                raise ValueError(
+                    f"variants.{name}.seeds: {sorted(extra)} are not trained; `seeds` is {self.seeds}"
+                )
+        for name, tuned in self.reinforce.variants.items():
+            _known(f"reinforce.variants.{name}.start", tuned.start, list(self.distill.variants))
+        for name in self.speed.variants:
+            _known("speed.variants", name, list(self.variants))
+        return self
+
+    def model_seeds(self, model: str) -> list[int]:
+        """Seeds with which a model is trained."""
+        return self.seeds
+
+    def variant_seeds(self, variant: str) -> list[int]:
+        """Seeds whose models make the images of a variant."""
+        return self.variants[variant].seeds or self.seeds
+
+
+def _known(key: str, name: str, valid: list[str]) -> None:
+    if name not in valid:
+        raise ValueError(f"{key} is {name!r}, which is not defined{_nearest(name, valid)}")
+
+
+def _nearest(name: str, valid: list[str]) -> str:
+    match = difflib.get_close_matches(name, valid, n=1)
+    return f"; did you mean {match[0]!r}?" if match else f"; valid: {', '.join(sorted(valid))}"
+
+
+def preset_path(name: str) -> Path:
+    """The file of a preset; UserError with the nearest name if there is none."""
+    path = PRESETS / f"{name}.yaml"
+    if not path.is_file():
+        names = sorted(p.stem for p in PRESETS.glob("*.yaml"))
+        raise UserError(f"there is no preset {name!r} in {PRESETS}/{_nearest(name, names)}")
+    return path
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file; UserError names the line of a syntax error."""
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def load_preset(name: str) -> Preset:
+    """Read and check a preset; UserError names the file, the key, the value and the nearest valid name."""
+    path = preset_path(name)
+    content = read_yaml(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not a mapping of sections: start from workflow/presets/digits.yaml")
+    try:
+        preset = Preset.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error, content)}") from None
+    if preset.name != name:
+        raise UserError(f"{path}: name is {preset.name!r} but the file is {name}.yaml: make them the same")
+    return preset
+
+
+def _explain(error: ValidationError, content: dict) -> str:
+    """The first problem in one line, and how many more there are."""
+    first, *others = error.errors()
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        text = f"{key} is not a setting{_nearest(str(first['loc'][-1]), _siblings(Preset, first['loc']))}"
+    elif first["type"] == "missing":
+        text = f"{key} is missing"
+    elif first["type"] == "value_error":
+        text = f"{key + ': ' if key else ''}{first['ctx']['error']}"
+    else:
+        message = first["msg"].removeprefix("Input ")
+        text = f"{key} is {first['input']!r}, which {message}"
+    return text + (f" (and {len(others)} more)" if others else "")
+
+
+def _siblings(model: type, location: tuple) -> list[str]:
+    """Names of the settings that are valid where an unknown one was found."""
+    here: Any = model
+    for part in location[:-1]:
+        fields = getattr(here, "model_fields", None)
+        if fields is not None and part in fields:
+            here = fields[part].annotation
+        args = getattr(here, "__args__", None)
+        if args and not hasattr(here, "model_fields"):
+            here = next((a for a in args if hasattr(a, "model_fields")), here)
+    return list(getattr(here, "model_fields", {}))

@@ -1,0 +1,40 @@
+"""Stage `tokenizer`: train the KL autoencoder."""
+
+import logging
+
+import torch
+
+from marval.artifacts import read_npz, write_csv, write_json, write_tensors
+from marval.methods.tokenizer import TokenizerMethod
+from marval.models.tokenizer import from_bytes
+from marval.stages.context import Context
+from marval.training.checkpoints import CheckpointStore
+from marval.training.loop import fit
+from marval.training.seeding import seed_construction
+
+LOG_EVERY = 20
+
+
+def run(context: Context) -> None:
+    """Write the averaged weights, the configuration with the held-out quality, and the curve."""
+    config = context.preset.tokenizer
+    train, test = (read_npz(context.results / f"data/{part}.npz")["arr_0"] for part in ("train", "test"))
+    seed_construction(config.seed)
+    method = TokenizerMethod(config, from_bytes(torch.from_numpy(train)))
+    store = CheckpointStore(context.checkpoints)
+    rows = fit(method, config.steps, config.seed, store, context.label, LOG_EVERY)
+    autoencoder = method.average.module.eval()
+    psnr = held_out_psnr(autoencoder, from_bytes(torch.from_numpy(test))[:, : config.model.image_channels])
+    logging.getLogger("marval").info("held-out reconstruction: %.2f dB", psnr)
+    write_tensors(context.output("tokenizer.safetensors"), dict(autoencoder.state_dict()))
+    description = {"kind": "tokenizer", "config": config.model.model_dump(), "held_out_psnr_db": psnr}
+    write_json(context.output("tokenizer.json"), description)
+    write_csv(context.output("tokenizer.csv"), rows)
+
+
+@torch.no_grad()
+def held_out_psnr(autoencoder: torch.nn.Module, images: torch.Tensor) -> float:
+    """Peak signal-to-noise ratio of reconstructions from posterior means, decibels, mean over images."""
+    decoded = autoencoder.decode(autoencoder.encode(images).latent_dist.mean).sample.clamp(-1, 1)
+    error = ((decoded - images) / 2).square().mean(dim=(1, 2, 3))
+    return (-10 * error.log10()).mean().item()

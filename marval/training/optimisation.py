@@ -1,0 +1,51 @@
+"""Optimizers, learning-rate warm-up and averaged weights, as MAR trains (paper's page: AdamW, decay groups, constant rate)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from marval.config import Config
+
+
+class OptimiserConfig(Config):
+    """Settings of one AdamW with linear warm-up to a constant rate."""
+
+    lr: float = Field(gt=0, le=1)
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    warmup_steps: int = Field(0, ge=0)
+    clip: float = Field(gt=0, description="largest gradient norm")
+
+
+def decay_groups(module: nn.Module, weight_decay: float, exempt: Iterable[nn.Module] = ()) -> list[dict]:
+    """AdamW's parameter groups: no decay on biases, norms, single vectors, and the parameters of `exempt` modules."""
+    exempt_ids = {id(p) for m in exempt for p in m.parameters()}
+    trained = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    plain = [p for name, p in trained if p.ndim <= 1 or name.endswith("bias") or id(p) in exempt_ids]
+    plain_ids = {id(p) for p in plain}
+    decayed = [p for _, p in trained if id(p) not in plain_ids]
+    return [{"params": plain, "weight_decay": 0.0}, {"params": decayed, "weight_decay": weight_decay}]
+
+
+def build_optimiser(
+    module: nn.Module, config: OptimiserConfig, exempt: Iterable[nn.Module] = ()
+) -> torch.optim.Optimizer:
+    """AdamW over the trainable parameters of `module`, updating all tensors of a group at once."""
+    groups = [g for g in decay_groups(module, config.weight_decay, exempt) if g["params"]]
+    fused = all(p.is_cuda for g in groups for p in g["params"])
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=fused, foreach=not fused)
+
+
+def warmup_factor(step: int, warmup_steps: int) -> float:
+    """Share of the full learning rate at `step` (0-based)."""
+    return min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
+
+
+def averaged(module: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of the parameters of `module`; it starts as a copy."""
+    return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay))

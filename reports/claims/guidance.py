@@ -1,0 +1,83 @@
+"""C5: the guidance scale of distillation has an optimum inside its grid, and trades distance against Inception Score."""
+
+from __future__ import annotations
+
+from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, difference
+from reports.claims.model import Claim, Part, Verdict, above, below
+from reports.intervals import Estimate, ratio
+from reports.paper import Paper
+from reports.results import Results
+from reports.wording import number
+
+
+def guidance(results: Results, paper: Paper) -> Claim:
+    entry = paper.claims["C5"]
+    grid = {w: v for w, v in results.guidance_grid(paper.best_guidance).items() if results.metric(v, DISTANCE)}
+    return Claim(
+        id="C5",
+        claim=entry["claim"],
+        short=entry["short"],
+        source=entry["source"],
+        scope="full" if results.is_full_scale else "proxy",
+        quantity="guidance scale w with the smallest distance (interval: scales not clearly worse)",
+        paper=paper.best_guidance,
+        estimate=_best_with_range(results, grid) if len(grid) >= 3 else None,
+        parts=_parts(results, grid),
+        tolerances=entry["tolerances"],
+        beside=[],
+    )
+
+
+def _parts(results: Results, grid: dict[float, str]) -> list[Part]:
+    if len(grid) < 3:
+        why = f"an optimum inside the grid needs three guidance scales, measured: {len(grid)}"
+        return [Part("best inside the grid", Verdict.NOT_ATTEMPTED, why)]
+    best = _best(results, grid)
+    scales = list(grid)
+    parts = [_inside(results, grid, best)]
+    if best != scales[-1]:
+        rising = [(a, b) for a, b in zip(scales, scales[1:], strict=False) if a >= best]
+        parts += [
+            Comparison(f"distance rises from w={number(a)} to {number(b)}", DISTANCE, grid[b], grid[a], above, 1.0).part(results)
+            for a, b in rising
+        ]
+    parts += [
+        Comparison(f"diversity falls from w={number(a)} to {number(b)}", DIVERSITY, grid[b], grid[a], below, 1.0).part(results)
+        for a, b in zip(scales, scales[1:], strict=False)
+    ]
+    first, last = grid[scales[0]], grid[scales[-1]]
+    title = f"Inception Score rises from w={number(scales[0])} to {number(scales[-1])}"
+    parts.append(Comparison(title, "inception_score", last, first, above, 0.0, difference).part(results))
+    return parts
+
+
+def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
+    """The best scale is better than both ends of the grid.
+
+    If the best point is itself an end, the verdict is whether that end clearly beats the best inner scale. Both comparisons must
+    hold for "reproduced", so no correction for their number is due; the choice of the point is made on the same numbers, which is
+    why the whole list of scales is shown beside it.
+    """
+    name, scales = "best inside the grid", list(grid)
+    ends, inner = (scales[0], scales[-1]), scales[1:-1]
+    if best in ends:
+        rival = min(inner, key=lambda w: results.metrics[grid[w]][DISTANCE].estimate.value)
+        part = Comparison(name, DISTANCE, grid[rival], grid[best], below, 1.0).part(results)
+        return Part(name, part.verdict, f"the best scale is an end of the grid, w={number(best)}: {part.why}", part.estimate, 1.0, files=part.files)
+    against = [Comparison(name, DISTANCE, grid[best], grid[end], below, 1.0).part(results) for end in ends]
+    order = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED, Verdict.REPRODUCED)
+    worst = min(against, key=lambda part: order.index(part.verdict))
+    files = tuple(dict.fromkeys(file for part in against for file in part.files))
+    return Part(name, worst.verdict, f"the smallest distance is at w={number(best)}: {worst.why}", worst.estimate, 1.0, files=files)
+
+
+def _best(results: Results, grid: dict[float, str]) -> float:
+    return min(grid, key=lambda w: results.metrics[grid[w]][DISTANCE].estimate.value)
+
+
+def _best_with_range(results: Results, grid: dict[float, str]) -> Estimate:
+    """The best scale, with the range of scales whose distance is not clearly larger."""
+    best = _best(results, grid)
+    smallest = results.metrics[grid[best]][DISTANCE].estimate
+    close = [w for w, v in grid.items() if w == best or above(ratio(results.metrics[v][DISTANCE].estimate, smallest), 1.0) is not Verdict.REPRODUCED]
+    return Estimate(best, min(close), max(close))

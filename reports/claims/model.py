@@ -1,0 +1,120 @@
+"""What a claim's verdict is made of: parts, each with a measured value, its interval and the bound that it is held to."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from reports.intervals import Estimate
+
+
+class Verdict(StrEnum):
+    """What the interval says, never the point alone."""
+
+    REPRODUCED = "reproduced"
+    NOT_REPRODUCED = "not reproduced"
+    INCONCLUSIVE = "inconclusive"
+    NOT_ATTEMPTED = "not attempted"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One comparison of a claim.
+
+    A control is no part of the paper's claim but of its meaning (images must still be recognised, say): one that fails turns
+    "reproduced" into "inconclusive".
+    """
+
+    name: str
+    verdict: Verdict
+    why: str
+    estimate: Estimate | None = None
+    bound: float | None = None
+    control: bool = False
+    files: tuple[Path, ...] = ()
+
+
+@dataclass
+class Claim:
+    """One claim with its verdict; `estimate`, `paper` and `quantity` are the headline, `parts` the reasons."""
+
+    id: str
+    claim: str
+    short: str
+    source: str
+    scope: str
+    quantity: str
+    paper: float | None
+    estimate: Estimate | None
+    parts: list[Part]
+    tolerances: dict[str, dict[str, Any]]
+    beside: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> Verdict:
+        return combined(self.parts)
+
+    @property
+    def why(self) -> str:
+        return reason(self.parts, self.verdict)
+
+    @property
+    def files(self) -> list[Path]:
+        return list(dict.fromkeys(file for part in self.parts for file in part.files))
+
+
+def combined(parts: list[Part]) -> Verdict:
+    """All parts must hold; one that clearly fails decides; an open or missing one, or a failed control, leaves it open."""
+    own = [part.verdict for part in parts if not part.control]
+    controls = [part.verdict for part in parts if part.control]
+    if not own or all(v is Verdict.NOT_ATTEMPTED for v in own):
+        return Verdict.NOT_ATTEMPTED
+    if Verdict.NOT_REPRODUCED in own:
+        return Verdict.NOT_REPRODUCED
+    if all(v is Verdict.REPRODUCED for v in own) and Verdict.NOT_REPRODUCED not in controls:
+        return Verdict.REPRODUCED
+    return Verdict.INCONCLUSIVE
+
+
+def reason(parts: list[Part], verdict: Verdict) -> str:
+    """One plain sentence: that of the part which decided."""
+    own = [part for part in parts if not part.control]
+    open_ones = [p for p in own if p.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED)]
+    failed_controls = [p for p in parts if p.control and p.verdict is Verdict.NOT_REPRODUCED]
+    match verdict:
+        case Verdict.REPRODUCED:
+            deciding = own
+        case Verdict.NOT_REPRODUCED:
+            deciding = [p for p in own if p.verdict is verdict]
+        case Verdict.INCONCLUSIVE:
+            deciding = open_ones or failed_controls
+        case Verdict.NOT_ATTEMPTED:
+            deciding = own
+    sentences = list(dict.fromkeys(part.why.rstrip(".") for part in deciding))
+    return "; ".join(sentences) + "." if sentences else "Nothing was measured."
+
+
+def above(estimate: Estimate, bound: float) -> Verdict:
+    """Reproduced if the whole interval lies above `bound`, not reproduced if the whole of it lies below."""
+    if not estimate.has_interval:
+        return Verdict.INCONCLUSIVE
+    if estimate.low > bound:
+        return Verdict.REPRODUCED
+    return Verdict.NOT_REPRODUCED if estimate.high < bound else Verdict.INCONCLUSIVE
+
+
+def below(estimate: Estimate, bound: float) -> Verdict:
+    """The mirror image of `above`."""
+    if not estimate.has_interval:
+        return Verdict.INCONCLUSIVE
+    if estimate.high < bound:
+        return Verdict.REPRODUCED
+    return Verdict.NOT_REPRODUCED if estimate.low > bound else Verdict.INCONCLUSIVE
+
+
+def finite(value: float | None) -> float | None:
+    """JSON has no nan and no infinity."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,27 @@
+"""The report's figures, drawn with matplotlib as SVG (and PNG) from result files."""
+
+from __future__ import annotations
+
+from reports.figures import frontiers, speeds
+from reports.figures.style import Drawing, style
+from reports.figures.training import training_curves
+from reports.paper import Paper
+from reports.results import Results
+
+__all__ = ["Drawing", "all_figures"]
+
+FIGURES = (
+    frontiers.against_seconds,
+    frontiers.against_diffusion_steps,
+    frontiers.against_ar_steps,
+    frontiers.against_guidance,
+    speeds.speedup_by_regime,
+    speeds.component_shares,
+)
+
+
+def all_figures(results: Results, paper: Paper) -> dict[str, Drawing]:
+    """{id: figure}; a figure without data is left out."""
+    with style():
+        drawn = [draw(results, paper) for draw in FIGURES]
+        return {d.id: d for d in [*drawn, *training_curves(results)] if d}

@@ -1,0 +1,98 @@
+"""Training curves, a small panel for each column of a stage's file and a line for each seed."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from reports.figures.style import SEQUENCE, Drawing, finish
+from reports.results import Results, natural
+from reports.wording import METRICS, number, plural
+
+LEFT_OUT = ("step", "seconds")
+TITLES = {
+    "loss": "loss",
+    "mse": "noise, mean squared error",
+    "vlb": "variational bound term",
+    "loss_l1": "student, L1",
+    "loss_l2": "student, L2",
+    "loss_auxiliary": "auxiliary network",
+    "grad_norm": "gradient norm",
+    "reward": "training reward",
+    "ema_distance": "distance to the average",
+}
+PANELS = 6
+POINTS = 300  # drawn for each line; longer curves are averaged in groups
+
+
+def training_curves(results: Results) -> list[Drawing]:
+    """A drawing for each stage that left curves; files NAME-sSEED.csv of one NAME share it, and so do the judges."""
+    groups: dict[str, list[str]] = {}
+    for stem in sorted(results.curves, key=natural):
+        groups.setdefault(_group(stem), []).append(stem)
+    ordered = sorted(groups.items(), key=lambda item: (_rank(item[0]), natural(item[0])))
+    drawings = [_drawing(results, name, stems) for name, stems in ordered]
+    return [drawing for drawing in drawings if drawing]
+
+
+def _group(stem: str) -> str:
+    base = re.sub(r"-s\d+$", "", stem)
+    return "judges" if base.startswith("judge") else base
+
+
+def _rank(name: str) -> int:
+    order = ("tokenizer", "judges", "teacher", "marval", "marval-rl")
+    return order.index(name) if name in order else len(order)
+
+
+def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
+    columns = list(dict.fromkeys(c for stem in stems for c in results.curves[stem] if c not in LEFT_OUT))[:PANELS]
+    if not columns:
+        return None
+    across = 2 if len(columns) > 1 else 1
+    down = -(-len(columns) // across)
+    figure = Figure(figsize=(5.6, 1.9 * down + 0.3))
+    grid = figure.subplots(down, across, squeeze=False)
+    for axes in grid.flat[len(columns) :]:
+        axes.set_visible(False)
+    for axes, column in zip(grid.flat, columns, strict=False):
+        axes.set_title(TITLES.get(column) or METRICS.get(column) or column.replace("_", " "))
+        axes.set_xlabel("step")
+        for i, stem in enumerate(stems):
+            curve = results.curves[stem]
+            if column in curve:
+                x, y = _thinned(curve.get("step") or list(range(len(curve[column]))), curve[column])
+                axes.plot(x, y, color=SEQUENCE[i % len(SEQUENCE)], linewidth=1.2, label=_line(stem, name))
+    if len(stems) > 1:
+        handles, labels = grid.flat[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+    told = "; ".join(_told(results, stem, columns) for stem in stems)
+    return finish(figure, f"curves-{name}", f"Training curves of {name} ({plural(len(stems), 'run')}).", told)
+
+
+def _thinned(x: list[float], y: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Points that exist, averaged in groups down to POINTS."""
+    at, values = np.asarray(x, float), np.asarray(y, float)
+    known = np.isfinite(values) & np.isfinite(at)
+    at, values = at[known], values[known]
+    groups = min(POINTS, len(values))
+    if groups == len(values):
+        return at, values
+    return (np.array([part.mean() for part in np.array_split(series, groups)]) for series in (at, values))  # type: ignore[return-value]
+
+
+def _line(stem: str, name: str) -> str:
+    seed = re.search(r"-s(\d+)$", stem)
+    return f"seed {seed[1]}" if seed else stem.removeprefix("judges-").removeprefix("judge-")
+
+
+def _told(results: Results, stem: str, columns: list[str]) -> str:
+    curve = results.curves[stem]
+    ends = []
+    for column in columns:
+        known = [v for v in curve.get(column, []) if np.isfinite(v)]
+        if known:
+            ends.append(f"{column} from {number(known[0])} to {number(known[-1])}")
+    return f"{stem}: {', '.join(ends)}"

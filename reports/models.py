@@ -1,0 +1,31 @@
+"""Parameter counts from the heads of safetensors files; no weights are read."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+
+from reports.results import Results
+
+
+def parameters_million(results: Results, variant: str) -> tuple[float, Path] | None:
+    """(millions of parameters, file) of the model that a variant samples from; None where there is no such file."""
+    settings = results.variants.get(variant, {})
+    name = settings.get("model") or ("teacher" if variant.startswith("teacher") else variant)
+    files = sorted(results.root.glob(f"{name}-s*.safetensors")) or sorted(results.root.glob(f"{name}.safetensors"))
+    if not files:
+        return None
+    count = results.read(files[0], _count)
+    return None if count is None else (count / 1e6, files[0])
+
+
+def _count(path: Path) -> int:
+    """The format: eight bytes with the header's length, then a JSON header of {tensor: {shape, ...}}."""
+    with path.open("rb") as stream:
+        (length,) = struct.unpack("<Q", stream.read(8))
+        if length > 100_000_000:
+            raise ValueError("not a safetensors file")
+        header = json.loads(stream.read(length))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")

@@ -1,0 +1,172 @@
+"""The page: everything that the template shows, put into words and rendered."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from reports.claims import Claim, Part, as_rows
+from reports.figures import Drawing
+from reports.intervals import Estimate
+from reports.paper import Paper
+from reports.provenance import Provenance
+from reports.results import Record, Results
+from reports.samples import Gallery
+from reports.tables import Table
+from reports.tables.costs import machine
+from reports.wording import MISSING, bounds, number, seconds
+
+TEMPLATES = Path(__file__).parent / "templates"
+SMALL = 3  # how much small pictures are enlarged; their pixels stay sharp
+
+
+def environment() -> Environment:
+    """Jinja with escaping everywhere; a misspelt name in a template is an error, but "is undefined" works."""
+    loader = FileSystemLoader(TEMPLATES)
+    env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    env.globals["css"] = Markup((TEMPLATES / "style.css").read_text())  # noqa: S704 - our own file
+    return env
+
+
+def render(
+    results: Results,
+    paper: Paper,
+    claims: list[Claim],
+    tables: dict[str, Table],
+    figures: dict[str, Drawing],
+    galleries: list[Gallery],
+    provenance: Provenance,
+) -> str:
+    """report.html."""
+    evidence = {row["id"]: row["evidence"] for row in as_rows(claims, results)}
+    speedup = paper.speedup("B")
+    return environment().get_template("report.html.j2").render(
+        preset=results.preset,
+        when=last_started(results),
+        paper=paper.content,
+        claims=[_claim(claim, evidence[claim.id]) for claim in claims],
+        scope_note=_scope_note(results, claims),
+        failed_checks=results.distance_untrusted,
+        headline_speedup=number(speedup),
+        teacher_steps=paper.teacher_steps,
+        tables=tables,
+        figures=figures,
+        curve_ids=[id for id in figures if id.startswith("curves-")],
+        hacking=None,
+        galleries=[_gallery(gallery) for gallery in galleries],
+        problems=results.problems,
+        sources=provenance.sources,
+        records=[_record(record) for record in results.records],
+    )
+
+
+def last_started(results: Results) -> str:
+    """ISO time of the latest stage run; empty without records. The report has no clock of its own, so equal results give equal pages."""
+    return max((str(r.get("started", "")) for r in results.records), default="")
+
+
+def _scope_note(results: Results, claims: list[Claim]) -> str:
+    if results.is_full_scale:
+        return ""
+    full = [claim.id for claim in claims if claim.scope == "full"]
+    rest = "claims marked “proxy”" if full else "every claim here"
+    return (
+        f"The preset {results.preset} does not use ImageNet: {rest} is tested on a stand-in. A proxy can support or contradict the method, "
+        "not the paper's numbers."
+    )
+
+
+def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "id": claim.id,
+        "claim": claim.claim,
+        "short": claim.short,
+        "source": claim.source,
+        "scope": claim.scope,
+        "quantity": claim.quantity,
+        "verdict": str(claim.verdict),
+        "why": _capital(claim.why),
+        "paper_text": number(claim.paper),
+        "ours_text": _value(claim.estimate),
+        "bounds": _bounds(claim.estimate),
+        "parts": [_part(part) for part in claim.parts],
+        "beside": claim.beside,
+        "tolerances": claim.tolerances,
+        "evidence": evidence,
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "control": part.control,
+        "verdict": str(part.verdict),
+        "text": _value(part.estimate),
+        "bounds": _bounds(part.estimate),
+        "bound": number(part.bound),
+        "why": _capital(part.why),
+    }
+
+
+def _value(estimate: Estimate | None) -> str:
+    return number(estimate.value) if estimate else MISSING
+
+
+def _bounds(estimate: Estimate | None) -> str:
+    """Empty for what is exact or has no interval."""
+    return bounds(estimate) if estimate and estimate.has_interval and estimate.low != estimate.high else ""
+
+
+def _capital(sentence: str) -> str:
+    """With a capital, unless the sentence begins with a name such as marval."""
+    return sentence if sentence.startswith(("marval", "teacher-")) else sentence[:1].upper() + sentence[1:]
+
+
+def _gallery(gallery: Gallery) -> dict[str, Any]:
+    pictures = [
+        {"uri": p.uri, "alt": p.alt, "caption": p.caption, "pixelated": p.pixelated, "shown_width": min(p.width * (2 if p.pixelated else 1), 1080)}
+        for p in gallery.pictures
+    ]
+    return {"title": gallery.title, "text": gallery.text, "pictures": pictures}
+
+
+def _record(record: Record) -> dict[str, Any]:
+    memory = record.get("peak_memory_mb")
+    wall = record.get("wall_seconds")
+    facts = {
+        "command": record.get("command"),
+        "started": record.get("started"),
+        "git commit": _commit(record),
+        "machine": machine(record.get("machine")),
+        "platform": (record.get("machine") or {}).get("platform"),
+        "versions": _pairs(record.get("versions")),
+        "parameters": _pairs(record.get("parameters")),
+    }
+    return {
+        "stage": record.stage,
+        "wall": seconds(float(wall)) if isinstance(wall, int | float) else "no time recorded",
+        "memory": f"{number(float(memory))} MB" if isinstance(memory, int | float) and math.isfinite(memory) else "",
+        "facts": [(name, value) for name, value in facts.items() if value],
+        "inputs": record.get("inputs") or {},
+        "outputs": record.get("outputs") or {},
+    }
+
+
+def _commit(record: Record) -> str:
+    commit = str(record.get("git_commit") or "")
+    return f"{commit} (with uncommitted changes)" if commit and record.get("git_dirty") else commit
+
+
+def _pairs(content: Any, prefix: str = "") -> str:
+    """Nested settings as `a.b = 1, c = 2`."""
+    if not isinstance(content, dict):
+        return ""
+    parts = []
+    for key, value in content.items():
+        inner = _pairs(value, f"{prefix}{key}.")
+        parts.append(inner if isinstance(value, dict) and value else f"{prefix}{key} = {value}")
+    return ", ".join(part for part in parts if part)

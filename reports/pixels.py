@@ -1,0 +1,90 @@
+"""Images of result files as data URIs, without loading more of a large npz than what is shown."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+TILE = 96  # the longest side of a shown image, pixels; larger ones are scaled down
+LOSSLESS = 48  # up to this side images are PNG and drawn with hard pixels; beyond, JPEG keeps the page small
+READABLE = 1 << 30  # bytes of a compressed array that a report will unpack
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An embedded image; `pixelated` asks for hard pixels when enlarged."""
+
+    uri: str
+    alt: str
+    caption: str
+    width: int
+    pixelated: bool = False
+
+
+def grid(images: NDArray, columns: int, alt: str, caption: str, gap: int = 2) -> Picture:
+    """A picture of uint8 (N, H, W, 3) images, row by row; the gaps are transparent where the format can."""
+    from PIL import Image
+
+    count, high, wide = images.shape[:3]
+    rows = -(-count // columns)
+    small = max(high, wide) <= LOSSLESS
+    scale = min(1.0, TILE / max(high, wide))
+    high, wide = round(high * scale), round(wide * scale)
+    canvas = Image.new("RGBA" if small else "RGB", (columns * (wide + gap) - gap, rows * (high + gap) - gap), (0, 0, 0, 0) if small else (128, 128, 128))
+    for i, pixels in enumerate(images):
+        tile = Image.fromarray(pixels).convert("RGB").resize((wide, high), Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
+        canvas.paste(tile, ((i % columns) * (wide + gap), (i // columns) * (high + gap)))
+    stream = io.BytesIO()
+    if small:
+        canvas.save(stream, format="PNG", optimize=True)
+    else:
+        canvas.save(stream, format="JPEG", quality=85)
+    return Picture(_uri(stream.getvalue(), "png" if small else "jpeg"), alt, caption, canvas.width, pixelated=small)
+
+
+def file_picture(path: Path, alt: str, caption: str, longest: int = 900) -> Picture:
+    """A PNG file as it is, or scaled down to `longest` pixels."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        if max(image.size) <= longest:
+            return Picture(_uri(path.read_bytes(), "png"), alt, caption, image.width, pixelated=max(image.size) < 500)
+        shown = image.convert("RGB")
+        shown.thumbnail((longest, longest))
+    stream = io.BytesIO()
+    shown.save(stream, format="JPEG", quality=85)
+    return Picture(_uri(stream.getvalue(), "jpeg"), alt, caption, shown.width)
+
+
+def _uri(content: bytes, kind: str) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def rows_of(path: Path, name: str, indices: NDArray) -> NDArray | None:
+    """`archive[name][indices]`; None if the array is compressed and too large to unpack here."""
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(f"{name}.npy")
+        if info.compress_type != zipfile.ZIP_STORED and info.file_size > READABLE:
+            return None
+        if info.file_size <= READABLE:
+            with np.load(path, allow_pickle=False) as arrays:
+                return arrays[name][indices]
+    return _mapped(path, info)[indices]
+
+
+def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray:
+    """A stored member as a memory map: behind its local header (30 bytes, name, extra field) lies the .npy file."""
+    with path.open("rb") as stream:
+        stream.seek(info.header_offset + 26)
+        name_length, extra_length = np.frombuffer(stream.read(4), "<u2")
+        stream.seek(info.header_offset + 30 + int(name_length) + int(extra_length))
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+        return np.memmap(path, dtype, "r", stream.tell(), shape, "F" if fortran else "C")

@@ -1,0 +1,52 @@
+"""Where a number came from: its file, the file's md5, the stage run that made it, and how to make it again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reports.results import Record, Results, md5
+
+
+@dataclass(frozen=True)
+class Source:
+    """A result file that the report quotes; `anchor` is its id in the page."""
+
+    anchor: str
+    file: str
+    md5: str
+    record: Record | None
+
+    @property
+    def rerun(self) -> str:
+        return f"dvc repro {self.record.stage}" if self.record else "no record names this file as an output"
+
+    @property
+    def stale(self) -> bool:
+        """Whether the file is not the one that the recorded run wrote."""
+        recorded = _recorded(self.record, self.file)
+        return recorded is not None and recorded != self.md5
+
+
+class Provenance:
+    """Hands out one Source for each quoted file, numbered in order of first use."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._sources: dict[Path, Source] = {}
+
+    def source(self, file: Path) -> Source:
+        if file not in self._sources:
+            label = self._results.label(file)
+            record = next((r for r in reversed(self._results.records) if _recorded(r, label) is not None), None)
+            self._sources[file] = Source(f"source-{len(self._sources) + 1}", label, md5(file), record)
+        return self._sources[file]
+
+    @property
+    def sources(self) -> list[Source]:
+        return list(self._sources.values())
+
+
+def _recorded(record: Record | None, label: str) -> str | None:
+    outputs = (record.get("outputs") if record else None) or {}
+    return next((str(value) for path, value in outputs.items() if path == label or path.endswith("/" + label)), None)

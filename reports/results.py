@@ -1,0 +1,324 @@
+"""One preset's result files, read as they are: whatever is missing or damaged is listed, never fatal."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from reports.errors import UserError
+from reports.intervals import Estimate
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of metrics/VARIANT.json."""
+
+    variant: str
+    name: str
+    estimate: Estimate
+    n: int | None
+    judge: str
+    judge_sha256: str
+    protocol: dict[str, Any]
+    higher_is_better: bool | None
+    file: Path
+
+    @property
+    def is_training_reward(self) -> bool:
+        return "training" in str(self.protocol.get("role", ""))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One row of speed.json; seconds for one image."""
+
+    model: str
+    variant: str
+    device: str
+    batch: int
+    ar_steps: int
+    diffusion_steps: int  # 1 for a distilled model
+    mode: str
+    estimate: Estimate
+    shares: dict[str, float]
+    floor_seconds: float | None
+    file: Path
+
+
+@dataclass(frozen=True)
+class Record:
+    """One stage run, records/STAGE.json."""
+
+    stage: str
+    content: dict[str, Any]
+    file: Path
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.content.get(key, default)
+
+
+@dataclass
+class Results:
+    """The files of results/PRESET and the preset's yaml. Everything is read on first use; `problems` collects what could not be."""
+
+    root: Path
+    preset: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, preset: str, root: Path, presets: Path = Path("workflow/presets")) -> Results:
+        """Read `root` as results of `preset`; a missing folder is the user's mistake, an incomplete one is not."""
+        if not root.is_dir():
+            raise UserError(f"{root} is missing: run `snakemake` for the preset {preset}, or name the folder with --results")
+        results = cls(root.resolve(), preset)
+        results.settings = results.read(presets / f"{preset}.yaml", _read_yaml) or {}
+        return results
+
+    # --- files -------------------------------------------------------------------------------------------------------------
+
+    def label(self, path: Path) -> str:
+        """A path for people and evidence: results/PRESET/..., never absolute."""
+        base = self.root.parent.parent
+        return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+
+    def read(self, path: Path, reader: Callable[[Path], T], required: bool = True) -> T | None:
+        """What `reader` makes of a file; None and a line in `problems` if it is missing (unless not required) or damaged."""
+        if not path.is_file():
+            if required:
+                self.problems.append(f"{path.name if not path.is_relative_to(self.root) else self.label(path)} is missing")
+            return None
+        try:
+            return reader(path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+            self.problems.append(f"{self.label(path)} is damaged: {type(error).__name__} {error}".splitlines()[0])
+            return None
+
+    def _folder(self, name: str, suffix: str) -> list[Path]:
+        return sorted((self.root / name).glob(f"*{suffix}"), key=lambda path: natural(path.stem))
+
+    # --- content -----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Metric]]:
+        """{variant: {metric name: row}}."""
+        read = {path.stem: self.read(path, _read_metrics) for path in self._folder("metrics", ".json")}
+        if not read:
+            self.problems.append("metrics/ is empty: no variant has been evaluated")
+        return {variant: rows for variant, rows in read.items() if rows is not None}
+
+    @cached_property
+    def speed(self) -> list[Speed]:
+        return self.read(self.root / "speed.json", _read_speed) or []
+
+    @cached_property
+    def records(self) -> list[Record]:
+        read = [self.read(path, _read_record) for path in self._folder("records", ".json")]
+        if not read:
+            self.problems.append("records/ is empty: no stage has left a record")
+        return sorted((r for r in read if r), key=lambda r: (str(r.get("started", "")), r.stage))
+
+    @cached_property
+    def judges(self) -> list[dict[str, Any]]:
+        rows = self.read(self.root / "judges" / "quality.json", _read_rows)
+        return rows or []
+
+    @cached_property
+    def calibration(self) -> list[dict[str, Any]]:
+        """Rows {check, expected, measured, tolerance, passed}; empty where the preset calibrates nothing."""
+        return self.read(self.root / "calibration.json", _read_rows, required=False) or []
+
+    @cached_property
+    def curves(self) -> dict[str, dict[str, list[float]]]:
+        """{file stem: {column: values}}; an absent value is nan."""
+        read = {path.stem: self.read(path, _read_curve) for path in self._folder("curves", ".csv")}
+        return {name: columns for name, columns in read.items() if columns}
+
+    @cached_property
+    def classes(self) -> list[str]:
+        return self.read(self.root / "data" / "classes.json", lambda p: [str(x) for x in _read_json(p)]) or []
+
+    @property
+    def variants(self) -> dict[str, dict[str, Any]]:
+        """The preset's variants; empty if the preset is unknown."""
+        found = self.settings.get("variants")
+        return {k: v or {} for k, v in found.items()} if isinstance(found, dict) else {}
+
+    # --- questions ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def is_full_scale(self) -> bool:
+        """Whether the images are ImageNet's; every other preset tests a claim by proxy."""
+        data = json.dumps(self.settings.get("data", ""), default=str).lower()
+        return self.preset.startswith("imagenet") or "imagenet" in data
+
+    @property
+    def size(self) -> str | None:
+        """The paper's model size that the preset uses: B, L, H, or None for a smaller model."""
+        names = {"base": "B", "large": "L", "huge": "H"}
+        return next((size for name, size in names.items() if self.preset.endswith(name)), None)
+
+    @property
+    def distance_untrusted(self) -> list[str]:
+        """Names of failed calibration checks; while there is one, no Frechet distance of the report can be trusted."""
+        return [str(row.get("check")) for row in self.calibration if row.get("passed") is False]
+
+    def metric(self, variant: str, name: str) -> Metric | None:
+        return self.metrics.get(variant, {}).get(name)
+
+    def teachers(self) -> dict[int, str]:
+        """{diffusion steps: variant} of the teacher under its standard setting, most steps first."""
+        named = {int(m[1]): v for v in self._names() if (m := re.fullmatch(r"teacher-(\d+)", v))}
+        return dict(sorted(named.items(), reverse=True))
+
+    def guidance_grid(self, default: float) -> dict[float, str]:
+        """{guidance scale of distillation: variant}; `default` is the scale of plain `marval` if the preset does not tell."""
+        grid = {float(m[1]): v for v in self._names() if (m := re.fullmatch(r"marval-w(\d+(?:\.\d+)?)", v))}
+        if "marval" in self._names():
+            told = self.variants.get("marval", {}).get("guidance")
+            grid[float(told) if told and float(told) != 1 else default] = "marval"
+        return dict(sorted(grid.items()))
+
+    def orders(self) -> dict[str, str]:
+        """{unmasking order: variant} of the distilled model, its default order first."""
+        base = self.variants.get("marval", {})
+        found = {str(base.get("order", "random")): "marval"}
+        for variant in self._names():
+            settings = self.variants.get(variant)
+            if settings is None:
+                match = re.fullmatch(r"marval-(random|raster|centre-out)", variant)
+                if match:
+                    found.setdefault(match[1], variant)
+            elif settings.get("model") == base.get("model", "") and all(
+                settings.get(key) == base.get(key) for key in ("ar_steps", "guidance", "diffusion_steps")
+            ):
+                found.setdefault(str(settings.get("order", "random")), variant)
+        return found
+
+    def ar_steps(self, variant: str) -> int | None:
+        steps = self.variants.get(variant, {}).get("ar_steps")
+        return int(steps) if isinstance(steps, int) else None
+
+    def _names(self) -> list[str]:
+        return sorted({*self.variants, *self.metrics, *(row.variant for row in self.speed)}, key=natural)
+
+
+def natural(name: str) -> list[Any]:
+    """Sort key in which teacher-4 stands before teacher-30."""
+    return [(1, float(part), "") if part[:1].isdigit() else (0, 0.0, part) for part in re.split(r"(\d+(?:\.\d+)?)", name) if part]
+
+
+def md5(path: Path) -> str:
+    """The hash that DVC records for a file."""
+    state = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+# --- one reader for each format; any of them may raise, Results.read turns that into a line ------------------------------------
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict):
+        raise ValueError("not a mapping")
+    return content
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text())
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    rows = _read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("not a list of rows")
+    return rows
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _read_metrics(path: Path) -> dict[str, Metric]:
+    return {row["metric"]: _metric(row, path) for row in _read_rows(path)}
+
+
+def _metric(row: dict[str, Any], path: Path) -> Metric:
+    estimate = Estimate(
+        float(row["value"]),
+        _number(row.get("ci_low")),
+        _number(row.get("ci_high")),
+        tuple(float(x) for x in row.get("values") or ()),
+        tuple(int(x) for x in row.get("seeds") or ()),
+        str(row.get("interval") or ""),
+    )
+    return Metric(
+        variant=path.stem,
+        name=str(row["metric"]),
+        estimate=estimate,
+        n=row.get("n"),
+        judge=str(row.get("judge") or ""),
+        judge_sha256=str(row.get("judge_sha256") or ""),
+        protocol=row.get("protocol") or {},
+        higher_is_better=row.get("higher_is_better"),
+        file=path,
+    )
+
+
+SHARES = ("encoder", "decoder", "head", "tokenizer")
+
+
+def _read_speed(path: Path) -> list[Speed]:
+    return [_speed(row, path) for row in _read_rows(path)]
+
+
+def _speed(row: dict[str, Any], path: Path) -> Speed:
+    shares = row.get("shares") or row.get("component_shares") or {k: row[k] for k in SHARES if k in row}
+    floor = row.get("floor_seconds")
+    return Speed(
+        model=str(row["model"]),
+        variant=str(row["variant"]),
+        device=str(row.get("device", "")),
+        batch=int(row["batch"]),
+        ar_steps=int(row["ar_steps"]),
+        diffusion_steps=int(row.get("diffusion_steps") or 1),
+        mode=str(row["mode"]),
+        estimate=Estimate(float(row["seconds_per_image"]), _number(row.get("ci_low")), _number(row.get("ci_high"))),
+        shares={str(k): float(v) for k, v in shares.items() if v is not None},
+        floor_seconds=None if floor is None else float(floor),
+        file=path,
+    )
+
+
+def _read_record(path: Path) -> Record:
+    content = _read_json(path)
+    return Record(str(content.get("stage", path.stem)), content, path)
+
+
+def _read_curve(path: Path) -> dict[str, list[float]]:
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = {key: [_cell(row.get(key)) for row in rows] for key in (rows[0] if rows else {}) if key}
+    return {key: values for key, values in columns.items() if not all(map(math.isnan, values))}
+
+
+def _cell(text: str | None) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        return math.nan

@@ -1,0 +1,152 @@
+"""Samples to look at: the same classes, seeds and indices for every variant, drawn at random and not picked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reports.paper import Paper
+from reports.pixels import Picture, file_picture, grid, rows_of
+from reports.results import Results
+
+DRAW_SEED = 20251119  # of the choice of images; printed in the page
+CLASSES = 10
+EACH = 6  # images of a class
+SHOWN = 8  # images of a showcase
+STRIP = 9  # moments of one unmasking order
+
+
+@dataclass
+class Gallery:
+    """Pictures under one sentence that says how they were chosen."""
+
+    title: str
+    text: str
+    pictures: list[Picture] = field(default_factory=list)
+
+
+def galleries(results: Results, paper: Paper) -> list[Gallery]:
+    """Every gallery for which there are files."""
+    showcase = results.root / "showcase.npz"
+    made = [
+        _side_by_side(results, paper),
+        results.read(results.root / "neighbours.npz", _neighbours, required=False),
+        results.read(showcase, _orders, required=False),
+        results.read(showcase, _inpainting, required=False),
+    ]
+    return [gallery for gallery in made if gallery and gallery.pictures]
+
+
+# --- the same draws from every variant -----------------------------------------------------------------------------------------
+
+
+def _side_by_side(results: Results, paper: Paper) -> Gallery:
+    wanted = ("real", f"teacher-{paper.teacher_steps}", "teacher-1", "marval", "marval-rl")
+    files = {v: results.root / "samples" / f"{v}.npz" for v in wanted}
+    keys = {v: k for v, f in files.items() if (k := results.read(f, _keys, required=False)) is not None}
+    models = [v for v in keys if v != "real"]
+    chosen = _choose([keys[v] for v in models])
+    title = "The same classes, seeds and orders"
+    if not len(chosen):
+        return Gallery(title, "The first images of each class, as the sampling stage wrote them.", _ready_made(results, wanted))
+    columns = min(EACH, int(np.bincount(chosen[:, 2]).max()))
+    pictures = []
+    for variant in models:
+        images = results.read(files[variant], lambda f, v=variant: rows_of(f, "arr_0", _find(keys[v], chosen)))  # type: ignore[misc]
+        if images is not None:
+            pictures.append(grid(images, columns, _alt(results, variant, chosen), variant))
+    text = (
+        f"Each place shows the same class, model seed and image index in every picture, so the same noise and the same unmasking order. "
+        f"Rows are classes. The images were drawn at random with seed {DRAW_SEED}, not picked."
+    )
+    return Gallery(title, text, pictures or _ready_made(results, wanted))
+
+
+def _keys(path: Path) -> NDArray:
+    """(N, 3): seed, index, label of each image."""
+    with np.load(path, allow_pickle=False) as archive:
+        labels = archive["arr_1"]
+        count = len(labels)
+        seed = archive["seed"] if "seed" in archive.files else np.zeros(count, int)
+        index = archive["index"] if "index" in archive.files else np.arange(count)
+    return np.stack([seed, index, labels], 1).astype(np.int64)
+
+
+def _choose(keys: list[NDArray]) -> NDArray:
+    """(M, 3) keys that all variants have, EACH of at most CLASSES classes, sorted by class."""
+    if not keys:
+        return np.empty((0, 3), np.int64)
+    common = sorted(set.intersection(*({tuple(row) for row in k.tolist()} for k in keys)))
+    rng = np.random.default_rng(DRAW_SEED)
+    classes = sorted({key[2] for key in common})
+    shown = sorted(rng.choice(classes, min(CLASSES, len(classes)), replace=False).tolist()) if classes else []
+    groups = {c: [key for key in common if key[2] == c] for c in shown}
+    each = min([EACH, *(len(group) for group in groups.values())])
+    picked = [group[i] for group in groups.values() for i in sorted(rng.choice(len(group), each, replace=False))]
+    return np.array(picked, np.int64).reshape(-1, 3)
+
+
+def _find(keys: NDArray, chosen: NDArray) -> NDArray:
+    place = {tuple(key): i for i, key in enumerate(keys.tolist())}
+    return np.array([place[tuple(key)] for key in chosen.tolist()])
+
+
+def _alt(results: Results, variant: str, chosen: NDArray) -> str:
+    names = [results.classes[c] if c < len(results.classes) else f"class {c}" for c in dict.fromkeys(chosen[:, 2].tolist())]
+    return f"{len(chosen)} samples of {variant}; rows from top to bottom: {', '.join(names)}"
+
+
+def _ready_made(results: Results, variants: tuple[str, ...]) -> list[Picture]:
+    """The grids that the sampling stage drew."""
+    found = []
+    for variant in variants:
+        picture = results.read(
+            results.root / "samples" / f"{variant}.png",
+            lambda path, v=variant: file_picture(path, f"Grid of samples of {v}, rows are classes", v),  # type: ignore[misc]
+            required=False,
+        )
+        found += [picture] if picture else []
+    return found
+
+
+# --- neighbours, orders, in-painting ---------------------------------------------------------------------------------------------
+
+
+def _neighbours(path: Path) -> Gallery:
+    """Each row: a sample, then its nearest training images."""
+    with np.load(path, allow_pickle=False) as archive:
+        samples, near, distances = archive["samples"][:SHOWN], archive["neighbours"][:SHOWN], archive["distances"][:SHOWN]
+    rows = np.concatenate([samples[:, None], near], 1)
+    nearest = ", ".join(f"{d:.3g}" for d in distances[:, 0])
+    text = (
+        "Left of each row a sample, then its nearest training images in the judge's features: a sample that repeats a training image would "
+        f"show itself here. Distance to the nearest, from the first row on: {nearest}."
+    )
+    alt = f"{len(samples)} samples, each followed by its {near.shape[1]} nearest training images"
+    return Gallery("Nearest real neighbours", text, [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "sample, then neighbours")])
+
+
+def _orders(path: Path) -> Gallery:
+    """An image growing in each unmasking order."""
+    pictures = []
+    with np.load(path, allow_pickle=False) as archive:
+        for name in (n for n in archive.files if n.startswith("strip_")):
+            frames, order = archive[name], name.removeprefix("strip_").replace("_", "-")
+            shown = frames[np.unique(np.linspace(0, len(frames) - 1, STRIP).round().astype(int))]
+            pictures.append(grid(shown, len(shown), f"An image growing in {order} order over {len(frames) - 1} steps", f"{order} order"))
+    return Gallery("One model, any unmasking order", "From all masked (left) to finished (right); the same class and noise in every order.", pictures)
+
+
+def _inpainting(path: Path) -> Gallery:
+    """Each row: original, masked, then fillings."""
+    with np.load(path, allow_pickle=False) as archive:
+        if "inpaint_filled" not in archive.files:
+            return Gallery("", "")
+        original, masked, filled = (archive[f"inpaint_{part}"][:SHOWN] for part in ("original", "masked", "filled"))
+    rows = np.concatenate([original[:, None], masked[:, None], filled], 1)
+    alt = f"{len(original)} rows: a real image, the same with a part removed, and {filled.shape[1]} fillings by the model"
+    text = "Each row: a real image, the part that the model is given, and fillings with different noise. No training was done for this."
+    return Gallery("In-painting", text, [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "original, given, fillings")])

@@ -1,0 +1,32 @@
+"""The report's tables: each one pandas data frame, written as HTML, CSV and LaTeX."""
+
+from __future__ import annotations
+
+from reports.paper import Paper
+from reports.provenance import Provenance
+from reports.results import Results
+from reports.tables import costs
+from reports.tables.quality import QualityTables
+from reports.tables.table import Cell, Table
+
+__all__ = ["Cell", "Table", "all_tables"]
+
+
+def all_tables(results: Results, paper: Paper, provenance: Provenance) -> dict[str, Table]:
+    """{id: table} in the order of the page; a table without content is left out."""
+    quality = QualityTables(results, paper, provenance)
+    tables = [
+        quality.system(),
+        quality.reward(),
+        quality.guidance(),
+        quality.ablations(),
+        quality.paper_rows(),
+        costs.speedups(results, paper, provenance),
+        costs.timings(results, provenance),
+        costs.roofline(results, provenance),
+        costs.training_costs(results, paper),
+        costs.stages(results, provenance),
+        quality.judges(),
+        costs.calibration(results, provenance),
+    ]
+    return {table.id: table for table in tables if not table.is_empty}

@@ -1,0 +1,147 @@
+"""A table is one pandas data frame of cells; HTML, CSV and LaTeX are three ways to write it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import pandas as pd
+
+from reports.intervals import Estimate
+from reports.provenance import Source
+from reports.wording import MISSING, bounds, number
+
+Direction = Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number with its interval and where it came from; `source` None marks a number of the paper or of arithmetic."""
+
+    estimate: Estimate | None
+    source: Source | None = None
+    note: str = ""
+    best: bool = False
+
+    @property
+    def text(self) -> str:
+        return number(self.estimate.value) if self.estimate else MISSING
+
+    @property
+    def bounds(self) -> str:
+        return bounds(self.estimate) if self.estimate and self.estimate.has_interval else ""
+
+    @property
+    def title(self) -> str:
+        """The tooltip: everything needed to find the number again."""
+        parts = [self.note] if self.note else []
+        if self.estimate and self.estimate.seeds:
+            parts.append(f"seeds {', '.join(map(str, self.estimate.seeds))}")
+        if self.estimate and self.estimate.how:
+            parts.append(f"interval: {self.estimate.how}")
+        if self.source:
+            parts.append(f"{self.source.file}, md5 {self.source.md5}; {self.source.rerun}")
+        return "; ".join(parts)
+
+
+def plain(value: float | None, note: str = "") -> Cell:
+    """A cell without interval."""
+    return Cell(None if value is None else Estimate(float(value)), note=note)
+
+
+@dataclass
+class Table:
+    """`frame` holds strings and Cells; its first column is the row's header. `directions` says which end of a column is best."""
+
+    id: str
+    caption: str
+    frame: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        id: str,
+        caption: str,
+        rows: list[dict[str, Any]],
+        directions: dict[str, Direction] | None = None,
+        notes: list[str] | None = None,
+        unranked: tuple[str, ...] = (),
+    ) -> Table:
+        """From rows by column; the best cell of a column is marked, rows whose header is in `unranked` apart. Empty columns go."""
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        frame = pd.DataFrame([[row.get(c, "") for c in columns] for row in rows], columns=columns, dtype=object)
+        frame = frame[[c for i, c in enumerate(columns) if i == 0 or not all(_is_empty(x) for x in frame[c])]]
+        for column, direction in (directions or {}).items():
+            if column in frame:
+                _mark_best(frame, column, direction, unranked)
+        return cls(id, caption, frame, notes or [])
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        return self.frame.to_numpy(dtype=object).tolist()
+
+    @property
+    def is_empty(self) -> bool:
+        return self.frame.empty or self.frame.shape[1] < 2
+
+    def to_csv(self) -> str:
+        """Full precision; a column with intervals is followed by its `low` and `high`."""
+        columns: dict[str, list[Any]] = {}
+        for name in self.frame.columns:
+            cells = list(self.frame[name])
+            columns[name] = [_value(x) for x in cells]
+            if any(isinstance(x, Cell) and x.bounds for x in cells):
+                columns[f"{name}, low"] = [_end(x, "low") for x in cells]
+                columns[f"{name}, high"] = [_end(x, "high") for x in cells]
+        return str(pd.DataFrame(columns).to_csv(index=False, lineterminator="\n"))
+
+    def to_latex(self) -> str:
+        """A `table` with booktabs rules; the best of a column is bold."""
+        header = [_tex(c) for c in self.frame.columns]
+        body = pd.DataFrame([[_tex_cell(x) for x in row] for row in self.rows], columns=header)
+        return str(body.to_latex(index=False, escape=False, caption=_tex(self.caption), label=f"tab:{self.id}", column_format="l" + "r" * (len(header) - 1)))
+
+
+def _is_empty(x: Any) -> bool:
+    return x == "" or x is None or (isinstance(x, Cell) and x.estimate is None)
+
+
+def _mark_best(frame: pd.DataFrame, column: str, direction: Direction, unranked: tuple[str, ...]) -> None:
+    ranked = {
+        i: x.estimate.value
+        for i, (header, x) in enumerate(zip(frame.iloc[:, 0], frame[column], strict=True))
+        if isinstance(x, Cell) and x.estimate and not math.isnan(x.estimate.value) and header not in unranked
+    }
+    if len(ranked) < 2:
+        return
+    best = (min if direction == "min" else max)(ranked.values())
+    position = frame.columns.get_loc(column)
+    for i, value in ranked.items():
+        if value == best:
+            cell = frame.iat[i, position]
+            frame.iat[i, position] = Cell(cell.estimate, cell.source, cell.note, best=True)
+
+
+def _value(x: Any) -> Any:
+    return (x.estimate.value if x.estimate else "") if isinstance(x, Cell) else x
+
+
+def _end(x: Any, end: str) -> Any:
+    return getattr(x.estimate, end) if isinstance(x, Cell) and x.estimate and x.estimate.has_interval else ""
+
+
+_TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX |= {"é": r"\'e", "×": r"$\times$", "→": r"$\to$", "–": "--", "∞": r"$\infty$", "≥": r"$\ge$", "±": r"$\pm$"}
+
+
+def _tex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in str(text))
+
+
+def _tex_cell(x: Any) -> str:
+    if not isinstance(x, Cell):
+        return _tex(x)
+    text = rf"\textbf{{{_tex(x.text)}}}" if x.best else _tex(x.text)
+    return rf"{text} {{\scriptsize [{_tex(x.bounds)}]}}" if x.bounds else text

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m marval", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("runs", help="write workflow/runs.yaml from params.yaml and the presets")
-    runs.add_argument("--check", action="store_true", help="write nothing; fail if it is stale")
+    runs.add_argument("--check", type=Path, metavar="COPY", help="fail if it is stale; else write a JSON copy")
     for stage in STAGES:
         command = commands.add_parser(stage, help=f"run the stage {stage} of dvc.yaml")
         command.add_argument("preset")
@@ -74,7 +74,7 @@ def _dispatch(options: argparse.Namespace) -> None:
     if options.command == "runs":
         from marval.stages import grid
 
-        grid.check() if options.check else grid.refresh()
+        grid.check(options.check) if options.check else grid.refresh()
         return
     from marval.stages.context import stage_run
     from metrics.errors import UserError as MetricsError

@@ -25,7 +25,7 @@ import torch
 from marval.artifacts import digest, write_json
 from marval.errors import UserError
 from marval.stages.declared import Declaration, declaration
-from marval.stages.preset import Preset, load_preset, preset_path, read_yaml
+from marval.stages.preset import Preset, load_preset, preset_path, read_yaml, stage_threads
 
 RECORDED_VERSIONS = (
     "torch",
@@ -78,7 +78,7 @@ def stage_run(stage: str, preset_name: str, variant: str | None, seed: int | Non
     folder = Path("runs") / preset_name / declared.name
     fingerprint = _fingerprint(declared)
     context = Context(preset, declared, variant, seed, folder / fingerprint)
-    torch.set_num_threads(threads(preset, stage))
+    torch.set_num_threads(stage_threads(preset, stage))
     torch.set_deterministic_debug_mode("error")  # the other spelling imports the compiler, which takes seconds
     with _exclusive(folder), _logging(declared):
         started, clock = datetime.now(UTC), time.monotonic()
@@ -91,13 +91,6 @@ def stage_run(stage: str, preset_name: str, variant: str | None, seed: int | Non
         record = _record(context, started, earlier + time.monotonic() - clock)
         write_json(_record_path(declared), record)
         shutil.rmtree(context.checkpoints, ignore_errors=True)
-
-
-def threads(preset: Preset, stage: str) -> int:
-    """CPU threads of a stage, from its settings: they may change the last bit, so they are a parameter."""
-    section: Any = getattr(preset, stage, None)
-    section = getattr(section, "training", section)
-    return getattr(section, "threads", 1)
 
 
 def _require(declared: Declaration) -> None:

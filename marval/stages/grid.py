@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from marval.artifacts import replacing
+from marval.artifacts import replacing, write_json
 from marval.errors import UserError
 from marval.stages.preset import REAL, Preset, load_preset, read_yaml
 
@@ -77,9 +77,8 @@ def refresh() -> bool:
     return True
 
 
-def check() -> None:
-    """UserError if the lists are stale."""
+def check(copy: Path) -> None:
+    """UserError if the lists are stale; else a JSON copy of them, which says what the results consist of."""
     if not RUNS.is_file() or RUNS.read_text() != render():
-        raise UserError(
-            f"{RUNS} does not match {PARAMS} and the presets: run `python -m marval runs`, then again"
-        )
+        raise UserError(f"{RUNS} does not match {PARAMS} and the presets: run `python -m marval runs`, then again")
+    write_json(copy, expand(active_presets()))

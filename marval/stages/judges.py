@@ -32,7 +32,7 @@ def run(context: Context) -> None:
         qualities += quality(judge, *held_out)
         curves[kind] = {row["step"]: row["loss"] for row in rows}
         trained[kind] = judge
-    reference = make_reference(trained["cnn"], train["arr_0"], train["arr_1"])
+    reference = make_reference(train["arr_0"], train["arr_1"], trained["cnn"])
     reference.save(folder / "reference.npz")
     write_json(context.output("quality.json"), qualities)
     steps = sorted({step for curve in curves.values() for step in curve})

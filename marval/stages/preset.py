@@ -120,6 +120,13 @@ class Preset(Config):
         return self.variants[variant].seeds or self.seeds
 
 
+def stage_threads(preset: Preset | None, stage: str) -> int:
+    """CPU threads of a stage, from its settings: they may change the last bit of a result, so they are a parameter."""
+    section: Any = getattr(preset, stage, None)
+    section = getattr(section, "training", section)
+    return getattr(section, "threads", 1)
+
+
 def _known(key: str, name: str, valid: list[str]) -> None:
     if name not in valid:
         raise ValueError(f"{key} is {name!r}, which is not defined{_nearest(name, valid)}")

@@ -1,0 +1,44 @@
+# Set-up, the main job and the checks. Everything runs in .venv, which is made from the lock file when it is missing or older.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test lint clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+INSTALLED := .venv/installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# one thread for each stage unless its settings say more: idle helper threads slow down the stages beside them
+export OMP_NUM_THREADS ?= 1
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(INSTALLED) ## the virtual environment
+
+$(INSTALLED): requirements.txt
+	@[ -n "$(PYTHON)" ] || { echo "marval: error: no Python found: install Python 3.11 or 3.12, or give one by PYTHON=..." >&2; exit 2; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
+	  { echo "marval: error: $(PYTHON) is $$("$(PYTHON)" -V 2>&1): 3.11 or 3.12 is needed; give one by PYTHON=..." >&2; exit 2; }
+	@git rev-parse --is-inside-work-tree >/dev/null 2>&1 || \
+	  { echo "marval: error: $(CURDIR) is not a git checkout, which DVC needs: get the project by git clone" >&2; exit 2; }
+	@echo "marval: setting up $(CURDIR)/.venv from requirements.txt"
+	"$(PYTHON)" -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
+	$(BIN)/uv pip sync --quiet --require-hashes requirements.txt
+	@touch $@
+
+reproduce: $(INSTALLED) ## run the active presets from data to report (params.yaml; digits on a fresh clone)
+	@snakemake
+	@python -m reports verdicts
+
+test: $(INSTALLED) ## all tests
+	@python -m pytest
+
+lint: $(INSTALLED) ## format, style and types
+	@ruff format --check .
+	@ruff check .
+	@mypy
+
+clean: ## remove results, checkpoints, logs and caches (not the virtual environment)
+	rm -rf results runs logs .snakemake .dvc/cache .dvc/tmp dvc.lock .pytest_cache .mypy_cache .ruff_cache

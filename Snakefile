@@ -1,0 +1,37 @@
+# The whole reproduction: `snakemake` makes everything that the active presets (params.yaml) consist of.
+# Stages, dependencies and outputs belong to dvc.yaml; this file makes one rule of each. A rule asks DVC for its stage, so that
+# both runners share one memory: what DVC has cached is not computed again, and `dvc repro` afterwards has nothing to do.
+
+
+include: "workflow/rules/stages.smk"
+
+
+STAGES = resolved_stages()
+
+
+rule all:
+    input:
+        [out for stage in STAGES for out in stage.outputs],
+    default_target: True
+
+
+for stage in STAGES:
+
+    rule:
+        name:
+            stage.rule_name
+        input:
+            stage.inputs,
+        output:
+            [marked(stage, out) for out in stage.outputs],
+        params:
+            address=stage.address,
+        log:
+            stage.log,
+        benchmark:
+            stage.benchmark
+        threads: stage.threads
+        resources:
+            mem_mb=stage.memory_mb,
+        shell:
+            "SNAKEMAKE_STAGE={params.address} dvc --wait-for-lock repro --single-item {params.address}"

@@ -131,7 +131,7 @@ class Judge(nn.Module):
         self.sha256 = sha256(weights).hexdigest()
         if self.sha256 != description["sha256"]:
             raise UserError(
-                f"{file}: its sha256 is not the one that the .json beside it gives: the two do not belong together"
+                f"{file}: its sha256 is not the one in the .json: the two files do not belong together"
             )
         self.load_state_dict(load(weights), strict=True)
         self.constants = dict(description["constants"])

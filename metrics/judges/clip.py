@@ -17,10 +17,11 @@ class ClipConfig(JudgeConfig):
     name: str = "digits-clip"
     template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
     patch: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
+    width: int = Field(default=64, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)
     embedding: int = Field(default=32, ge=4, le=1024)
+    steps: int = Field(default=500, ge=1, le=100_000)
     seed: int = Field(default=202, ge=0, lt=2**31)
 
 

@@ -19,9 +19,10 @@ class ImageRewardConfig(JudgeConfig):
     name: str = "digits-image-reward"
     template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
     patch: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
+    width: int = Field(default=64, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)
+    centring: float = Field(default=0.01, ge=0, le=1, description="weight of the squared reward")
     seed: int = Field(default=303, ge=0, lt=2**31)
 
 
@@ -73,9 +74,7 @@ class ImageReward(Judge):
         text.encoder_width = config.width
         self.text_encoder = BertModel(config=text, add_pooling_layer=False)
         self.mlp = MLP(config.width)
-        for (
-            layer
-        ) in self.mlp.layers:  # the package's init, std 1 / (input + 1) in all layers, suits width 768
+        for layer in self.modules():  # the parts start from normal(0, 0.02), for widths of 768 and more
             if isinstance(layer, nn.Linear):
                 nn.init.xavier_uniform_(layer.weight)
 
@@ -102,11 +101,16 @@ class ImageReward(Judge):
         return (self.reward(images, labels) - self.constants["mean"]) / self.constants["std"]
 
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """(B,) ranking loss -log sigmoid(r_better - r_worse)."""
+        """(B,) ranking loss -log sigmoid(r_better - r_worse), plus `centring` times the mean squared reward.
+
+        The ranking leaves every prompt's offset free, and then scores of different prompts do not compare; the squared
+        reward holds the offsets near zero.
+        """
         better = jittered(unit_float(images), self.config.jitter, generator)
         worse = worse_images(better, labels, generator)
-        rewards = self.reward(torch.cat([better, worse]), labels.repeat(2))
-        return F.softplus(rewards[len(labels) :] - rewards[: len(labels)])
+        better_reward, worse_reward = self.reward(torch.cat([better, worse]), labels.repeat(2)).chunk(2)
+        centring = (better_reward.square() + worse_reward.square()) / 2
+        return F.softplus(worse_reward - better_reward) + self.config.centring * centring
 
     @torch.no_grad()
     def calibrate(self, images: Tensor, labels: Tensor) -> None:

@@ -21,11 +21,12 @@ from metrics.judges.prompts import TEMPLATE, check_template, tokenise
 class PickScoreConfig(JudgeConfig):
     name: str = "digits-pick-score"
     template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
-    patch: int = Field(default=4, ge=2, le=32)
-    width: int = Field(default=32, ge=16, le=1024, multiple_of=16)
+    patch: int = Field(default=8, ge=2, le=32)
+    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)
     embedding: int = Field(default=24, ge=4, le=1024)
+    steps: int = Field(default=400, ge=1, le=100_000)
     scale: float = Field(
         default=10.0, gt=0, le=100, description="logit scale, fixed: it bounds the score and its slope"
     )

@@ -19,7 +19,9 @@ def worse_images(images: Tensor, labels: Tensor, generator: torch.Generator) -> 
     class has no mismatched image; the pair is then the image with itself, which no loss can learn from.
     """
     batch = len(images)
-    kind = torch.randint(len(KINDS), (batch,), generator=generator).to(images.device)
+    # half of the pairs mismatch: the damages are learnt at once, which image belongs to which prompt is not
+    damages = len(KINDS) - 1
+    kind = torch.randint(2 * damages, (batch,), generator=generator).clamp(max=damages).to(images.device)
     strength = torch.rand(batch, generator=generator).to(images)
     noise = torch.randn(images.shape, generator=generator).to(images)
     corner = torch.rand(batch, 2, generator=generator).to(images)

@@ -1,5 +1,7 @@
 """Real digits, two briefly trained judges and their reference, shared by the metrics' tests."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,11 @@ NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 torch.set_num_threads(1)
 
 
-def train(judge: judges.Judge, images: Tensor, labels: Tensor, steps: int) -> judges.Judge:
+def _make(kind: str) -> judges.Judge:
+    return judges.build(kind, getattr(judges.JudgesConfig(), kind), NAMES)
+
+
+def _train(judge: judges.Judge, images: Tensor, labels: Tensor, steps: int) -> judges.Judge:
     """A plain AdamW loop, without the calibration that follows it."""
     generator = torch.Generator().manual_seed(judge.config.seed)
     optimiser = torch.optim.AdamW([p for p in judge.parameters() if p.requires_grad], judge.config.lr)
@@ -26,6 +32,18 @@ def train(judge: judges.Judge, images: Tensor, labels: Tensor, steps: int) -> ju
         judge.training_loss(images[picks], labels[picks], generator).mean().backward()
         optimiser.step()
     return judge.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def train() -> Callable[[judges.Judge, Tensor, Tensor, int], judges.Judge]:
+    """train(judge, images, labels, steps)"""
+    return _train
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[[str], judges.Judge]:
+    """make(kind): an untrained judge with default settings"""
+    return _make
 
 
 @pytest.fixture(scope="session")
@@ -49,8 +67,8 @@ def tensors(digits: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
 @pytest.fixture(scope="session")
 def cnn(tensors: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory) -> judges.Cnn:
     """Trained on the first 1,000 digits for a second, and saved, so that its hash is known."""
-    judge = judges.build("cnn", judges.JudgesConfig().cnn, NAMES)
-    train(judge, tensors[0][:1000], tensors[1][:1000], 120)
+    judge = _make("cnn")
+    _train(judge, tensors[0][:1000], tensors[1][:1000], 120)
     judge.save(tmp_path_factory.mktemp("judge") / "cnn")
     assert isinstance(judge, judges.Cnn)
     return judge
@@ -59,7 +77,7 @@ def cnn(tensors: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def clip() -> judges.Judge:
     """Untrained: its scores are those of random weights."""
-    return judges.build("clip", judges.JudgesConfig().clip, NAMES).eval()
+    return _make("clip").eval()
 
 
 @pytest.fixture(scope="session")

@@ -11,12 +11,10 @@ from metrics.reference import Reference
 from metrics.samples import Samples
 
 QUICK = EvaluationSettings(half_samples=6, resamples=100, distances=DistanceSettings(kernel_subsets=10))
-FIELDS = set(
-    ["metric", "value", "ci_low", "ci_high", "n", "seeds", "values", "higher_is_better", "judge", "judge_sha256", "protocol", "interval"]
-)
-METRICS = set(
-    ["frechet_distance", "inception_score", "kernel_distance", "precision", "recall", "within_class_variance", "class_accuracy", "clip_score"]
-)
+FIELDS = {"metric", "value", "ci_low", "ci_high", "n", "seeds", "values", "higher_is_better"}
+FIELDS |= {"judge", "judge_sha256", "protocol", "interval"}
+METRICS = {"frechet_distance", "inception_score", "kernel_distance", "precision", "recall"}
+METRICS |= {"within_class_variance", "class_accuracy", "clip_score"}
 
 
 def by_metric(rows: list[dict]) -> dict[str, dict]:

@@ -20,9 +20,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _report(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m reports", description="Turn the result files of a preset into claims, tables, figures and a page.")
+    parser = argparse.ArgumentParser(
+        prog="python -m reports",
+        description="Turn the result files of a preset into claims, tables, figures and a page.",
+    )
     parser.add_argument("preset", help="name of the preset, for example digits")
-    parser.add_argument("--results", type=Path, help="folder with the preset's results (default: results/PRESET)")
+    parser.add_argument(
+        "--results", type=Path, help="folder with the preset's results (default: results/PRESET)"
+    )
     options = parser.parse_args(arguments)
 
     from reports.build import build

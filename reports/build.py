@@ -18,7 +18,10 @@ PAGE_LIMIT = 8_000_000  # bytes
 
 
 def build(results: Results) -> list[Claim]:
-    """Write the whole report into the results' folder and return the claims; files of an earlier report that no longer apply go."""
+    """Write the whole report into the results' folder and return the claims.
+
+    Tables and figures of an earlier report that no longer apply are removed.
+    """
     paper, provenance = Paper(), Provenance(results)
     claims = evaluate(results, paper)
     tables = all_tables(results, paper, provenance)

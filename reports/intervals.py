@@ -2,16 +2,17 @@ r"""Differences and ratios of two measured values, with 95% intervals.
 
 Two ways, chosen by what was measured:
 
-paired      Both values are means over the same two or more seeds. A student of seed s is distilled from the teacher of seed s, so the
-            seeds are pairs: the interval is Student's t of the per-seed differences, \bar d \pm t_{n-1} s_d / \sqrt n. It covers
-            training again as well as sampling again.
+paired      Both values are means over the same two or more seeds. A student of seed s is distilled from the teacher of
+            seed s, so the seeds are pairs: the interval is Student's t of the per-seed differences,
+            \bar d \pm t_{n-1} s_d / \sqrt n. It covers training again as well as sampling again.
 combined    Otherwise. Zou and Donner's MOVER (2008) recovers the variances from the two intervals l1..u1 and l2..u2:
                 low  = a - b - sqrt((a - l1)^2 + (u2 - b)^2)
                 high = a - b + sqrt((u1 - a)^2 + (b - l2)^2)
-            For symmetric normal intervals this is the usual sum of variances, and it keeps asymmetric ones asymmetric. With one seed
-            it covers sampling noise alone, and the report says so.
+            For symmetric normal intervals this is the usual sum of variances, and it keeps asymmetric ones asymmetric.
+            With one seed it covers sampling noise alone, and the report says so.
 
-A ratio is the exponential of a difference of logarithms: quantities here (distances, times) are positive and their errors relative.
+A ratio is the exponential of a difference of logarithms: quantities here (distances, times) are positive and their
+errors relative. Its value over seeds is therefore the geometric mean of the seeds' ratios.
 """
 
 from __future__ import annotations
@@ -42,8 +43,14 @@ class Estimate:
 
     def mapped(self, function: Callable[[float], float]) -> Estimate:
         """The same estimate on another scale; `function` must increase."""
-        ends = [function(x) for x in (self.value, self.low, self.high)]
-        return Estimate(*ends, tuple(map(function, self.values)), self.seeds, self.how)
+        return Estimate(
+            function(self.value),
+            function(self.low),
+            function(self.high),
+            tuple(map(function, self.values)),
+            self.seeds,
+            self.how,
+        )
 
 
 def difference(a: Estimate, b: Estimate) -> Estimate:
@@ -73,7 +80,9 @@ def _paired_difference(a: Estimate, b: Estimate) -> Estimate:
     n = len(each)
     mean = float(each.mean())
     reach = float(t.ppf(0.5 + CONFIDENCE / 2, n - 1) * each.std(ddof=1) / math.sqrt(n))
-    return Estimate(mean, mean - reach, mean + reach, tuple(each.tolist()), a.seeds, f"t over {n} seeds, paired")
+    return Estimate(
+        mean, mean - reach, mean + reach, tuple(each.tolist()), a.seeds, f"t over {n} seeds, paired"
+    )
 
 
 def _seeds(a: Estimate, b: Estimate) -> str:

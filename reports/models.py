@@ -14,7 +14,7 @@ def parameters_million(results: Results, variant: str) -> tuple[float, Path] | N
     """(millions of parameters, file) of the model that a variant samples from; None where there is no such file."""
     settings = results.variants.get(variant, {})
     name = settings.get("model") or ("teacher" if variant.startswith("teacher") else variant)
-    files = sorted(results.root.glob(f"{name}-s*.safetensors")) or sorted(results.root.glob(f"{name}.safetensors"))
+    files = sorted((results.root / "models" / name).glob("seed-*.safetensors"))
     if not files:
         return None
     count = results.read(files[0], _count)

@@ -11,14 +11,13 @@ from markupsafe import Markup
 
 from reports.claims import Claim, Part, as_rows
 from reports.figures import Drawing
-from reports.intervals import Estimate
 from reports.paper import Paper
 from reports.provenance import Provenance
 from reports.results import Record, Results
 from reports.samples import Gallery
 from reports.tables import Table
 from reports.tables.costs import machine
-from reports.wording import MISSING, bounds, number, seconds
+from reports.wording import bounds, limit, number, seconds
 
 TEMPLATES = Path(__file__).parent / "templates"
 SMALL = 3  # how much small pictures are enlarged; their pixels stay sharp
@@ -27,8 +26,10 @@ SMALL = 3  # how much small pictures are enlarged; their pixels stay sharp
 def environment() -> Environment:
     """Jinja with escaping everywhere; a misspelt name in a template is an error, but "is undefined" works."""
     loader = FileSystemLoader(TEMPLATES)
-    env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    env.globals["css"] = Markup((TEMPLATES / "style.css").read_text())  # noqa: S704 - our own file
+    env = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    env.globals["css"] = Markup((TEMPLATES / "style.css").read_text())
     return env
 
 
@@ -44,28 +45,34 @@ def render(
     """report.html."""
     evidence = {row["id"]: row["evidence"] for row in as_rows(claims, results)}
     speedup = paper.speedup("B")
-    return environment().get_template("report.html.j2").render(
-        preset=results.preset,
-        when=last_started(results),
-        paper=paper.content,
-        claims=[_claim(claim, evidence[claim.id]) for claim in claims],
-        scope_note=_scope_note(results, claims),
-        failed_checks=results.distance_untrusted,
-        headline_speedup=number(speedup),
-        teacher_steps=paper.teacher_steps,
-        tables=tables,
-        figures=figures,
-        curve_ids=[id for id in figures if id.startswith("curves-")],
-        hacking=None,
-        galleries=[_gallery(gallery) for gallery in galleries],
-        problems=results.problems,
-        sources=provenance.sources,
-        records=[_record(record) for record in results.records],
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            preset=results.preset,
+            when=last_started(results),
+            paper=paper.content,
+            claims=[_claim(claim, evidence[claim.id]) for claim in claims],
+            scope_note=_scope_note(results, claims),
+            failed_checks=results.distance_untrusted,
+            headline_speedup=number(speedup),
+            teacher_steps=paper.teacher_steps,
+            tables=tables,
+            figures=figures,
+            curve_ids=[id for id in figures if id.startswith("curves-")],
+            hacking=None,
+            galleries=[_gallery(gallery) for gallery in galleries],
+            problems=results.problems,
+            sources=provenance.sources,
+            records=[_record(record) for record in results.records],
+        )
     )
 
 
 def last_started(results: Results) -> str:
-    """ISO time of the latest stage run; empty without records. The report has no clock of its own, so equal results give equal pages."""
+    """ISO time of the latest stage run, empty without records: a report's date is its results' date, so that it can be
+    made again byte for byte.
+    """
     return max((str(r.get("started", "")) for r in results.records), default="")
 
 
@@ -73,10 +80,10 @@ def _scope_note(results: Results, claims: list[Claim]) -> str:
     if results.is_full_scale:
         return ""
     full = [claim.id for claim in claims if claim.scope == "full"]
-    rest = "claims marked “proxy”" if full else "every claim here"
+    rest = "claims marked “proxy” are" if full else "every claim here is"
     return (
-        f"The preset {results.preset} does not use ImageNet: {rest} is tested on a stand-in. A proxy can support or contradict the method, "
-        "not the paper's numbers."
+        f"The preset {results.preset} does not use ImageNet: {rest} tested on a stand-in. "
+        "A proxy can support or contradict the method, not the paper's numbers."
     )
 
 
@@ -91,8 +98,8 @@ def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:
         "verdict": str(claim.verdict),
         "why": _capital(claim.why),
         "paper_text": number(claim.paper),
-        "ours_text": _value(claim.estimate),
-        "bounds": _bounds(claim.estimate),
+        "ours_text": number(claim.estimate.value if claim.estimate else None),
+        "bounds": bounds(claim.estimate),
         "parts": [_part(part) for part in claim.parts],
         "beside": claim.beside,
         "tolerances": claim.tolerances,
@@ -105,20 +112,11 @@ def _part(part: Part) -> dict[str, Any]:
         "name": part.name,
         "control": part.control,
         "verdict": str(part.verdict),
-        "text": _value(part.estimate),
-        "bounds": _bounds(part.estimate),
-        "bound": number(part.bound),
+        "text": number(part.estimate.value if part.estimate else None),
+        "bounds": bounds(part.estimate),
+        "bound": limit(part.bound),
         "why": _capital(part.why),
     }
-
-
-def _value(estimate: Estimate | None) -> str:
-    return number(estimate.value) if estimate else MISSING
-
-
-def _bounds(estimate: Estimate | None) -> str:
-    """Empty for what is exact or has no interval."""
-    return bounds(estimate) if estimate and estimate.has_interval and estimate.low != estimate.high else ""
 
 
 def _capital(sentence: str) -> str:
@@ -128,7 +126,13 @@ def _capital(sentence: str) -> str:
 
 def _gallery(gallery: Gallery) -> dict[str, Any]:
     pictures = [
-        {"uri": p.uri, "alt": p.alt, "caption": p.caption, "pixelated": p.pixelated, "shown_width": min(p.width * (2 if p.pixelated else 1), 1080)}
+        {
+            "uri": p.uri,
+            "alt": p.alt,
+            "caption": p.caption,
+            "pixelated": p.pixelated,
+            "shown_width": min(p.width * (2 if p.pixelated else 1), 1080),
+        }
         for p in gallery.pictures
     ]
     return {"title": gallery.title, "text": gallery.text, "pictures": pictures}
@@ -144,12 +148,14 @@ def _record(record: Record) -> dict[str, Any]:
         "machine": machine(record.get("machine")),
         "platform": (record.get("machine") or {}).get("platform"),
         "versions": _pairs(record.get("versions")),
-        "parameters": _pairs(record.get("parameters")),
+        "parameters": _parameters(record.get("parameters")),
     }
     return {
         "stage": record.stage,
         "wall": seconds(float(wall)) if isinstance(wall, int | float) else "no time recorded",
-        "memory": f"{number(float(memory))} MB" if isinstance(memory, int | float) and math.isfinite(memory) else "",
+        "memory": f"{number(float(memory))} MB"
+        if isinstance(memory, int | float) and math.isfinite(memory)
+        else "",
         "facts": [(name, value) for name, value in facts.items() if value],
         "inputs": record.get("inputs") or {},
         "outputs": record.get("outputs") or {},
@@ -159,6 +165,19 @@ def _record(record: Record) -> dict[str, Any]:
 def _commit(record: Record) -> str:
     commit = str(record.get("git_commit") or "")
     return f"{commit} (with uncommitted changes)" if commit and record.get("git_dirty") else commit
+
+
+def _parameters(content: Any) -> str:
+    """Settings, those of each file under its name."""
+    if not isinstance(content, dict):
+        return ""
+    files = {
+        key: value for key, value in content.items() if str(key).endswith((".yaml", ".yml", ".json", ".toml"))
+    }
+    parts = [f"{file}: {_pairs(value)}" for file, value in files.items()]
+    return "; ".join(
+        part for part in [*parts, _pairs({k: v for k, v in content.items() if k not in files})] if part
+    )
 
 
 def _pairs(content: Any, prefix: str = "") -> str:

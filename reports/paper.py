@@ -34,12 +34,17 @@ class Paper:
 
     def speedup(self, size: str) -> float | None:
         """Table 1's seconds/image of the teacher over those of the student, of one size."""
-        teacher, student = (self.row("table1", size=size, role=role).get("seconds_per_image") for role in ("teacher", "student"))
+        teacher, student = (
+            self.row("table1", size=size, role=role).get("seconds_per_image")
+            for role in ("teacher", "student")
+        )
         return teacher / student if teacher and student else None
 
     def distance_ratio(self, size: str) -> float | None:
         """Table 1's FID of the student over the teacher's, of one size."""
-        teacher, student = (self.row("table1", size=size, role=role).get("fid") for role in ("teacher", "student"))
+        teacher, student = (
+            self.row("table1", size=size, role=role).get("fid") for role in ("teacher", "student")
+        )
         return student / teacher if teacher and student else None
 
     def gain(self, metric: str) -> float | None:

@@ -36,16 +36,26 @@ def grid(images: NDArray, columns: int, alt: str, caption: str, gap: int = 2) ->
     small = max(high, wide) <= LOSSLESS
     scale = min(1.0, TILE / max(high, wide))
     high, wide = round(high * scale), round(wide * scale)
-    canvas = Image.new("RGBA" if small else "RGB", (columns * (wide + gap) - gap, rows * (high + gap) - gap), (0, 0, 0, 0) if small else (128, 128, 128))
+    canvas = Image.new(
+        "RGBA" if small else "RGB",
+        (columns * (wide + gap) - gap, rows * (high + gap) - gap),
+        (0, 0, 0, 0) if small else (128, 128, 128),
+    )
     for i, pixels in enumerate(images):
-        tile = Image.fromarray(pixels).convert("RGB").resize((wide, high), Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
+        tile = (
+            Image.fromarray(pixels)
+            .convert("RGB")
+            .resize((wide, high), Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
+        )
         canvas.paste(tile, ((i % columns) * (wide + gap), (i // columns) * (high + gap)))
     stream = io.BytesIO()
     if small:
         canvas.save(stream, format="PNG", optimize=True)
     else:
         canvas.save(stream, format="JPEG", quality=85)
-    return Picture(_uri(stream.getvalue(), "png" if small else "jpeg"), alt, caption, canvas.width, pixelated=small)
+    return Picture(
+        _uri(stream.getvalue(), "png" if small else "jpeg"), alt, caption, canvas.width, pixelated=small
+    )
 
 
 def file_picture(path: Path, alt: str, caption: str, longest: int = 900) -> Picture:
@@ -54,7 +64,9 @@ def file_picture(path: Path, alt: str, caption: str, longest: int = 900) -> Pict
 
     with Image.open(path) as image:
         if max(image.size) <= longest:
-            return Picture(_uri(path.read_bytes(), "png"), alt, caption, image.width, pixelated=max(image.size) < 500)
+            return Picture(
+                _uri(path.read_bytes(), "png"), alt, caption, image.width, pixelated=max(image.size) < 500
+            )
         shown = image.convert("RGB")
         shown.thumbnail((longest, longest))
     stream = io.BytesIO()
@@ -85,6 +97,8 @@ def _mapped(path: Path, info: zipfile.ZipInfo) -> NDArray:
         name_length, extra_length = np.frombuffer(stream.read(4), "<u2")
         stream.seek(info.header_offset + 30 + int(name_length) + int(extra_length))
         version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
         shape, fortran, dtype = read(stream)
         return np.memmap(path, dtype, "r", stream.tell(), shape, "F" if fortran else "C")

@@ -38,7 +38,9 @@ class Provenance:
     def source(self, file: Path) -> Source:
         if file not in self._sources:
             label = self._results.label(file)
-            record = next((r for r in reversed(self._results.records) if _recorded(r, label) is not None), None)
+            record = next(
+                (r for r in reversed(self._results.records) if _recorded(r, label) is not None), None
+            )
             self._sources[file] = Source(f"source-{len(self._sources) + 1}", label, md5(file), record)
         return self._sources[file]
 
@@ -49,4 +51,6 @@ class Provenance:
 
 def _recorded(record: Record | None, label: str) -> str | None:
     outputs = (record.get("outputs") if record else None) or {}
-    return next((str(value) for path, value in outputs.items() if path == label or path.endswith("/" + label)), None)
+    return next(
+        (str(value) for path, value in outputs.items() if path == label or path.endswith("/" + label)), None
+    )

@@ -71,7 +71,7 @@ class Record:
 
 @dataclass
 class Results:
-    """The files of results/PRESET and the preset's yaml. Everything is read on first use; `problems` collects what could not be."""
+    """The files of results/PRESET and the preset's yaml, read on first use; `problems` lists what could not be."""
 
     root: Path
     preset: str
@@ -82,12 +82,14 @@ class Results:
     def open(cls, preset: str, root: Path, presets: Path = Path("workflow/presets")) -> Results:
         """Read `root` as results of `preset`; a missing folder is the user's mistake, an incomplete one is not."""
         if not root.is_dir():
-            raise UserError(f"{root} is missing: run `snakemake` for the preset {preset}, or name the folder with --results")
+            raise UserError(
+                f"{root} is missing: run `snakemake` for the preset {preset}, or name the folder with --results"
+            )
         results = cls(root.resolve(), preset)
         results.settings = results.read(presets / f"{preset}.yaml", _read_yaml) or {}
         return results
 
-    # --- files -------------------------------------------------------------------------------------------------------------
+    # --- files ----------------------------------------------------------------------
 
     def label(self, path: Path) -> str:
         """A path for people and evidence: results/PRESET/..., never absolute."""
@@ -98,18 +100,22 @@ class Results:
         """What `reader` makes of a file; None and a line in `problems` if it is missing (unless not required) or damaged."""
         if not path.is_file():
             if required:
-                self.problems.append(f"{path.name if not path.is_relative_to(self.root) else self.label(path)} is missing")
+                self.problems.append(
+                    f"{path.name if not path.is_relative_to(self.root) else self.label(path)} is missing"
+                )
             return None
         try:
             return reader(path)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-            self.problems.append(f"{self.label(path)} is damaged: {type(error).__name__} {error}".splitlines()[0])
+            self.problems.append(
+                f"{self.label(path)} is damaged: {type(error).__name__} {error}".splitlines()[0]
+            )
             return None
 
     def _folder(self, name: str, suffix: str) -> list[Path]:
         return sorted((self.root / name).glob(f"*{suffix}"), key=lambda path: natural(path.stem))
 
-    # --- content -----------------------------------------------------------------------------------------------------------
+    # --- content ----------------------------------------------------------------------
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Metric]]:
@@ -156,7 +162,7 @@ class Results:
         found = self.settings.get("variants")
         return {k: v or {} for k, v in found.items()} if isinstance(found, dict) else {}
 
-    # --- questions ---------------------------------------------------------------------------------------------------------
+    # --- questions ----------------------------------------------------------------------
 
     @property
     def is_full_scale(self) -> bool:
@@ -187,8 +193,8 @@ class Results:
         """{guidance scale of distillation: variant}; `default` is the scale of plain `marval` if the preset does not tell."""
         grid = {float(m[1]): v for v in self._names() if (m := re.fullmatch(r"marval-w(\d+(?:\.\d+)?)", v))}
         if "marval" in self._names():
-            told = self.variants.get("marval", {}).get("guidance")
-            grid[float(told) if told and float(told) != 1 else default] = "marval"
+            told = ((self.settings.get("distill") or {}).get("variants") or {}).get("marval") or {}
+            grid[float(told.get("guidance") or default)] = "marval"
         return dict(sorted(grid.items()))
 
     def orders(self) -> dict[str, str]:
@@ -207,6 +213,13 @@ class Results:
                 found.setdefault(str(settings.get("order", "random")), variant)
         return found
 
+    def real_value(self, name: str) -> float | None:
+        """What held-out real images score, or else what the protocol notes of the real training images."""
+        if row := self.metric("real", name):
+            return row.estimate.value
+        told = (rows[name].protocol.get("real") for rows in self.metrics.values() if name in rows)
+        return next((float(value) for value in told if value is not None), None)
+
     def ar_steps(self, variant: str) -> int | None:
         steps = self.variants.get(variant, {}).get("ar_steps")
         return int(steps) if isinstance(steps, int) else None
@@ -217,7 +230,11 @@ class Results:
 
 def natural(name: str) -> list[Any]:
     """Sort key in which teacher-4 stands before teacher-30."""
-    return [(1, float(part), "") if part[:1].isdigit() else (0, 0.0, part) for part in re.split(r"(\d+(?:\.\d+)?)", name) if part]
+    return [
+        (1, float(part), "") if part[:1].isdigit() else (0, 0.0, part)
+        for part in re.split(r"(\d+(?:\.\d+)?)", name)
+        if part
+    ]
 
 
 def md5(path: Path) -> str:
@@ -229,7 +246,7 @@ def md5(path: Path) -> str:
     return state.hexdigest()
 
 
-# --- one reader for each format; any of them may raise, Results.read turns that into a line ------------------------------------
+# --- one reader for each format; any of them may raise, Results.read turns that into a line --------------------
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -298,7 +315,9 @@ def _speed(row: dict[str, Any], path: Path) -> Speed:
         ar_steps=int(row["ar_steps"]),
         diffusion_steps=int(row.get("diffusion_steps") or 1),
         mode=str(row["mode"]),
-        estimate=Estimate(float(row["seconds_per_image"]), _number(row.get("ci_low")), _number(row.get("ci_high"))),
+        estimate=Estimate(
+            float(row["seconds_per_image"]), _number(row.get("ci_low")), _number(row.get("ci_high"))
+        ),
         shares={str(k): float(v) for k, v in shares.items() if v is not None},
         floor_seconds=None if floor is None else float(floor),
         file=path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def galleries(results: Results, paper: Paper) -> list[Gallery]:
     return [gallery for gallery in made if gallery and gallery.pictures]
 
 
-# --- the same draws from every variant -----------------------------------------------------------------------------------------
+# --- the same draws from every variant ----------------------------------------------------------
 
 
 def _side_by_side(results: Results, paper: Paper) -> Gallery:
@@ -51,16 +52,22 @@ def _side_by_side(results: Results, paper: Paper) -> Gallery:
     chosen = _choose([keys[v] for v in models])
     title = "The same classes, seeds and orders"
     if not len(chosen):
-        return Gallery(title, "The first images of each class, as the sampling stage wrote them.", _ready_made(results, wanted))
+        return Gallery(
+            title,
+            "The first images of each class, as the sampling stage wrote them.",
+            _ready_made(results, wanted),
+        )
     columns = min(EACH, int(np.bincount(chosen[:, 2]).max()))
     pictures = []
     for variant in models:
-        images = results.read(files[variant], lambda f, v=variant: rows_of(f, "arr_0", _find(keys[v], chosen)))  # type: ignore[misc]
+        images = results.read(
+            files[variant], partial(rows_of, name="arr_0", indices=_find(keys[variant], chosen))
+        )
         if images is not None:
             pictures.append(grid(images, columns, _alt(results, variant, chosen), variant))
     text = (
-        f"Each place shows the same class, model seed and image index in every picture, so the same noise and the same unmasking order. "
-        f"Rows are classes. The images were drawn at random with seed {DRAW_SEED}, not picked."
+        "Each place shows the same class, model seed and image index in every picture, so the same noise and the same "
+        f"unmasking order. Rows are classes. The images were drawn at random with seed {DRAW_SEED}, not picked."
     )
     return Gallery(title, text, pictures or _ready_made(results, wanted))
 
@@ -85,7 +92,9 @@ def _choose(keys: list[NDArray]) -> NDArray:
     shown = sorted(rng.choice(classes, min(CLASSES, len(classes)), replace=False).tolist()) if classes else []
     groups = {c: [key for key in common if key[2] == c] for c in shown}
     each = min([EACH, *(len(group) for group in groups.values())])
-    picked = [group[i] for group in groups.values() for i in sorted(rng.choice(len(group), each, replace=False))]
+    picked = [
+        group[i] for group in groups.values() for i in sorted(rng.choice(len(group), each, replace=False))
+    ]
     return np.array(picked, np.int64).reshape(-1, 3)
 
 
@@ -95,38 +104,50 @@ def _find(keys: NDArray, chosen: NDArray) -> NDArray:
 
 
 def _alt(results: Results, variant: str, chosen: NDArray) -> str:
-    names = [results.classes[c] if c < len(results.classes) else f"class {c}" for c in dict.fromkeys(chosen[:, 2].tolist())]
+    names = [
+        results.classes[c] if c < len(results.classes) else f"class {c}"
+        for c in dict.fromkeys(chosen[:, 2].tolist())
+    ]
     return f"{len(chosen)} samples of {variant}; rows from top to bottom: {', '.join(names)}"
 
 
 def _ready_made(results: Results, variants: tuple[str, ...]) -> list[Picture]:
     """The grids that the sampling stage drew."""
-    found = []
-    for variant in variants:
-        picture = results.read(
-            results.root / "samples" / f"{variant}.png",
-            lambda path, v=variant: file_picture(path, f"Grid of samples of {v}, rows are classes", v),  # type: ignore[misc]
+    alt = "Grid of samples of {}, rows are classes"
+    read = [
+        results.read(
+            results.root / "samples" / f"{v}.png",
+            partial(file_picture, alt=alt.format(v), caption=v),
             required=False,
         )
-        found += [picture] if picture else []
-    return found
+        for v in variants
+    ]
+    return [picture for picture in read if picture]
 
 
-# --- neighbours, orders, in-painting ---------------------------------------------------------------------------------------------
+# --- neighbours, orders, in-painting ------------------------------------------------------------
 
 
 def _neighbours(path: Path) -> Gallery:
     """Each row: a sample, then its nearest training images."""
     with np.load(path, allow_pickle=False) as archive:
-        samples, near, distances = archive["samples"][:SHOWN], archive["neighbours"][:SHOWN], archive["distances"][:SHOWN]
+        samples, near, distances = (
+            archive["samples"][:SHOWN],
+            archive["neighbours"][:SHOWN],
+            archive["distances"][:SHOWN],
+        )
     rows = np.concatenate([samples[:, None], near], 1)
     nearest = ", ".join(f"{d:.3g}" for d in distances[:, 0])
     text = (
-        "Left of each row a sample, then its nearest training images in the judge's features: a sample that repeats a training image would "
-        f"show itself here. Distance to the nearest, from the first row on: {nearest}."
+        "Left of each row a sample, then its nearest training images in the judge's features: a sample that repeats a "
+        f"training image would show itself here. Distance to the nearest, from the first row on: {nearest}."
     )
     alt = f"{len(samples)} samples, each followed by its {near.shape[1]} nearest training images"
-    return Gallery("Nearest real neighbours", text, [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "sample, then neighbours")])
+    return Gallery(
+        "Nearest real neighbours",
+        text,
+        [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "sample, then neighbours")],
+    )
 
 
 def _orders(path: Path) -> Gallery:
@@ -136,8 +157,19 @@ def _orders(path: Path) -> Gallery:
         for name in (n for n in archive.files if n.startswith("strip_")):
             frames, order = archive[name], name.removeprefix("strip_").replace("_", "-")
             shown = frames[np.unique(np.linspace(0, len(frames) - 1, STRIP).round().astype(int))]
-            pictures.append(grid(shown, len(shown), f"An image growing in {order} order over {len(frames) - 1} steps", f"{order} order"))
-    return Gallery("One model, any unmasking order", "From all masked (left) to finished (right); the same class and noise in every order.", pictures)
+            pictures.append(
+                grid(
+                    shown,
+                    len(shown),
+                    f"An image growing in {order} order over {len(frames) - 1} steps",
+                    f"{order} order",
+                )
+            )
+    return Gallery(
+        "One model, any unmasking order",
+        "From all masked (left) to finished (right); the same class and noise in every order.",
+        pictures,
+    )
 
 
 def _inpainting(path: Path) -> Gallery:
@@ -145,8 +177,17 @@ def _inpainting(path: Path) -> Gallery:
     with np.load(path, allow_pickle=False) as archive:
         if "inpaint_filled" not in archive.files:
             return Gallery("", "")
-        original, masked, filled = (archive[f"inpaint_{part}"][:SHOWN] for part in ("original", "masked", "filled"))
+        original, masked, filled = (
+            archive[f"inpaint_{part}"][:SHOWN] for part in ("original", "masked", "filled")
+        )
     rows = np.concatenate([original[:, None], masked[:, None], filled], 1)
     alt = f"{len(original)} rows: a real image, the same with a part removed, and {filled.shape[1]} fillings by the model"
-    text = "Each row: a real image, the part that the model is given, and fillings with different noise. No training was done for this."
-    return Gallery("In-painting", text, [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "original, given, fillings")])
+    text = (
+        "Each row: a real image, the part that the model is given, and fillings with different noise. "
+        "No training was done for this."
+    )
+    return Gallery(
+        "In-painting",
+        text,
+        [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "original, given, fillings")],
+    )

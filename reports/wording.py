@@ -27,8 +27,13 @@ def metric_title(name: str) -> str:
     return METRICS.get(name, name.replace("_", " "))
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """`digits` significant digits, one more from 10 on (as the paper prints 29.78 and 247.7); a dash for what is unknown."""
+def number(value: float | int | None, digits: int = 3) -> str:
+    """`digits` significant digits, one more from 10 on (as the paper prints 29.78 and 247.7); a dash for what is unknown.
+
+    Integers are counts and are written in full.
+    """
+    if isinstance(value, int):
+        return f"{value:,}"
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
@@ -40,18 +45,30 @@ def number(value: float | None, digits: int = 3) -> str:
     return f"{value:,.{places}f}" if places <= 6 else f"{value:.{digits - 1}e}"
 
 
-def interval(estimate: Estimate | None, digits: int = 3) -> str:
-    """`0.913 [0.88, 0.95]`, rounded alike."""
+def interval(estimate: Estimate | None) -> str:
+    """`0.913 [0.880, 0.952]`; no bracket around what is exact or has no interval."""
     if estimate is None:
         return MISSING
-    if not estimate.has_interval:
-        return number(estimate.value, digits)
-    return f"{number(estimate.value, digits)} [{bounds(estimate, digits)}]"
+    ends = bounds(estimate)
+    return f"{number(estimate.value)} [{ends}]" if ends else number(estimate.value)
 
 
-def bounds(estimate: Estimate, digits: int = 3) -> str:
-    """`0.88, 0.95`."""
-    return ", ".join(number(x, digits) for x in (estimate.low, estimate.high))
+def bounds(estimate: Estimate | None) -> str:
+    """`0.880, 0.952`, with the decimals of the value; empty for what is exact or has no interval."""
+    if estimate is None or not estimate.has_interval or estimate.low == estimate.high:
+        return ""
+    text = number(estimate.value)
+    if "e" in text or not math.isfinite(estimate.value):
+        return f"{number(estimate.low)}, {number(estimate.high)}"
+    places = len(text.partition(".")[2])
+    return ", ".join(
+        f"{x:,.{places}f}" if math.isfinite(x) else number(x) for x in (estimate.low, estimate.high)
+    )
+
+
+def limit(value: float | None) -> str:
+    """A bound as it was set: 30, 1.18, 0."""
+    return MISSING if value is None else f"{value:.4g}"
 
 
 def seconds(value: float | None) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reports.claims.model import Part, Verdict
+from reports.claims.model import Part, Verdict, below
 from reports.intervals import Estimate, difference, ratio
 from reports.results import Metric, Results
-from reports.wording import ARROW, interval, metric_title, number
+from reports.wording import ARROW, interval, limit, metric_title, number
 
 DISTANCE = "frechet_distance"
 DIVERSITY = "within_class_variance"
@@ -18,7 +18,7 @@ Rule = Callable[[Estimate, float], Verdict]
 
 @dataclass(frozen=True)
 class Comparison:
-    """`a` against `b` in `metric`: `how` makes the estimate, `rule` holds it to `bound`; `says` finishes the sentence "X is ..."."""
+    """Variant `a` against variant `b` in `metric`: `how` makes the estimate, `rule` holds it to `bound`."""
 
     name: str
     metric: str
@@ -41,7 +41,15 @@ class Comparison:
             verdict, caveat = Verdict.INCONCLUSIVE, f"; not decided because {trouble}"
         elif not estimate.has_interval:
             caveat = "; not decided because a value has no interval"
-        return Part(self.name, verdict, self._sentence(a, b, estimate) + caveat, estimate, self.bound, self.control, (a.file, b.file))
+        return Part(
+            self.name,
+            verdict,
+            self._sentence(a, b, estimate) + caveat,
+            estimate,
+            self.bound,
+            self.control,
+            (a.file, b.file),
+        )
 
     def _missing(self, variants: list[str]) -> Part:
         why = f"{metric_title(self.metric)} of {' and '.join(variants)} was not measured"
@@ -49,8 +57,9 @@ class Comparison:
 
     def _sentence(self, a: Metric, b: Metric, estimate: Estimate) -> str:
         kind = "ratio" if self.how is ratio else "difference"
+        side = "below" if self.rule is below else "above"
         values = f"{number(b.estimate.value)} ({self.b}) {ARROW} {number(a.estimate.value)} ({self.a})"
-        return f"{metric_title(self.metric)} {values}, {kind} {interval(estimate)} held to {number(self.bound)}"
+        return f"{metric_title(self.metric)} {values}, {kind} {interval(estimate)}, required {side} {limit(self.bound)}"
 
 
 def incomparable(a: Metric, b: Metric) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, difference
 from reports.claims.model import Claim, Part, Verdict, above, below
 from reports.intervals import Estimate, ratio
@@ -12,7 +14,9 @@ from reports.wording import number
 
 def guidance(results: Results, paper: Paper) -> Claim:
     entry = paper.claims["C5"]
-    grid = {w: v for w, v in results.guidance_grid(paper.best_guidance).items() if results.metric(v, DISTANCE)}
+    grid = {
+        w: v for w, v in results.guidance_grid(paper.best_guidance).items() if results.metric(v, DISTANCE)
+    }
     return Claim(
         id="C5",
         claim=entry["claim"],
@@ -36,14 +40,18 @@ def _parts(results: Results, grid: dict[float, str]) -> list[Part]:
     scales = list(grid)
     parts = [_inside(results, grid, best)]
     if best != scales[-1]:
-        rising = [(a, b) for a, b in zip(scales, scales[1:], strict=False) if a >= best]
+        rising = [(a, b) for a, b in pairwise(scales) if a >= best]
         parts += [
-            Comparison(f"distance rises from w={number(a)} to {number(b)}", DISTANCE, grid[b], grid[a], above, 1.0).part(results)
+            Comparison(
+                f"distance rises from w={number(a)} to {number(b)}", DISTANCE, grid[b], grid[a], above, 1.0
+            ).part(results)
             for a, b in rising
         ]
     parts += [
-        Comparison(f"diversity falls from w={number(a)} to {number(b)}", DIVERSITY, grid[b], grid[a], below, 1.0).part(results)
-        for a, b in zip(scales, scales[1:], strict=False)
+        Comparison(
+            f"diversity falls from w={number(a)} to {number(b)}", DIVERSITY, grid[b], grid[a], below, 1.0
+        ).part(results)
+        for a, b in pairwise(scales)
     ]
     first, last = grid[scales[0]], grid[scales[-1]]
     title = f"Inception Score rises from w={number(scales[0])} to {number(scales[-1])}"
@@ -63,12 +71,26 @@ def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
     if best in ends:
         rival = min(inner, key=lambda w: results.metrics[grid[w]][DISTANCE].estimate.value)
         part = Comparison(name, DISTANCE, grid[rival], grid[best], below, 1.0).part(results)
-        return Part(name, part.verdict, f"the best scale is an end of the grid, w={number(best)}: {part.why}", part.estimate, 1.0, files=part.files)
+        return Part(
+            name,
+            part.verdict,
+            f"the best scale is an end of the grid, w={number(best)}: {part.why}",
+            part.estimate,
+            1.0,
+            files=part.files,
+        )
     against = [Comparison(name, DISTANCE, grid[best], grid[end], below, 1.0).part(results) for end in ends]
     order = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED, Verdict.REPRODUCED)
     worst = min(against, key=lambda part: order.index(part.verdict))
     files = tuple(dict.fromkeys(file for part in against for file in part.files))
-    return Part(name, worst.verdict, f"the smallest distance is at w={number(best)}: {worst.why}", worst.estimate, 1.0, files=files)
+    return Part(
+        name,
+        worst.verdict,
+        f"the smallest distance is at w={number(best)}: {worst.why}",
+        worst.estimate,
+        1.0,
+        files=files,
+    )
 
 
 def _best(results: Results, grid: dict[float, str]) -> float:
@@ -79,5 +101,10 @@ def _best_with_range(results: Results, grid: dict[float, str]) -> Estimate:
     """The best scale, with the range of scales whose distance is not clearly larger."""
     best = _best(results, grid)
     smallest = results.metrics[grid[best]][DISTANCE].estimate
-    close = [w for w, v in grid.items() if w == best or above(ratio(results.metrics[v][DISTANCE].estimate, smallest), 1.0) is not Verdict.REPRODUCED]
+    close = [
+        w
+        for w, v in grid.items()
+        if w == best
+        or above(ratio(results.metrics[v][DISTANCE].estimate, smallest), 1.0) is not Verdict.REPRODUCED
+    ]
     return Estimate(best, min(close), max(close))

@@ -80,21 +80,26 @@ def combined(parts: list[Part]) -> Verdict:
 
 
 def reason(parts: list[Part], verdict: Verdict) -> str:
-    """One plain sentence: that of the part which decided."""
+    """One plain sentence: the part that decided, and how many others did as it did."""
     own = [part for part in parts if not part.control]
-    open_ones = [p for p in own if p.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED)]
-    failed_controls = [p for p in parts if p.control and p.verdict is Verdict.NOT_REPRODUCED]
     match verdict:
         case Verdict.REPRODUCED:
-            deciding = own
+            deciding, does = own, "hold"
         case Verdict.NOT_REPRODUCED:
-            deciding = [p for p in own if p.verdict is verdict]
+            deciding, does = [p for p in own if p.verdict is verdict], "fail"
         case Verdict.INCONCLUSIVE:
-            deciding = open_ones or failed_controls
+            undecided = [p for p in own if p.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED)]
+            failed_controls = [p for p in parts if p.control and p.verdict is Verdict.NOT_REPRODUCED]
+            deciding, does = undecided or failed_controls, "are open" if undecided else "(controls) fail"
         case Verdict.NOT_ATTEMPTED:
-            deciding = own
-    sentences = list(dict.fromkeys(part.why.rstrip(".") for part in deciding))
-    return "; ".join(sentences) + "." if sentences else "Nothing was measured."
+            deciding, does = own[:1], ""
+    if not deciding:
+        return "Nothing was measured."
+    first = deciding[0].why.rstrip(".")
+    if len(deciding) == 1:
+        return f"{first}."
+    total = len(parts) if does.startswith("(") else len(own)
+    return f"{len(deciding)} of {total} parts {does}, the first: {first}."
 
 
 def above(estimate: Estimate, bound: float) -> Verdict:

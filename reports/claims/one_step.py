@@ -7,7 +7,6 @@ from reports.claims.model import Claim, Part, Verdict, below
 from reports.intervals import Estimate
 from reports.paper import Paper
 from reports.results import Results
-from reports.wording import number, plural
 
 ORDERS = ("random", "raster", "centre-out")
 
@@ -44,7 +43,9 @@ def _evaluations(results: Results) -> Part:
         return Part(name, Verdict.NOT_ATTEMPTED, "no distilled model is set up or timed")
     most = max(counts)
     verdict = Verdict.REPRODUCED if most == 1 else Verdict.NOT_REPRODUCED
-    why = f"the distilled model evaluates its head {plural(most, 'time')} for each AR step"
+    why = (
+        f"the distilled model evaluates its head {'once' if most == 1 else f'{most} times'} for each AR step"
+    )
     files = tuple({row.file for row in timed})
     return Part(name, verdict, why, Estimate(float(most), float(most), float(most)), 1.0, files=files)
 
@@ -56,7 +57,9 @@ def _order_parts(results: Results, bound: float) -> list[Part]:
     return [
         Comparison(f"order {order}", DISTANCE, orders[order], orders[default], below, bound).part(results)
         if order in orders
-        else Part(f"order {order}", Verdict.NOT_ATTEMPTED, f"no variant unmasks in {order} order", None, bound)
+        else Part(
+            f"order {order}", Verdict.NOT_ATTEMPTED, f"no variant unmasks in {order} order", None, bound
+        )
         for order in others
     ]
 
@@ -68,6 +71,6 @@ def _beside(results: Results, paper: Paper) -> list[str]:
         return []
     teacher = steps * paper.teacher_steps
     return [
-        f"A whole image of {number(steps)} AR steps takes {number(steps)} head evaluations; the {paper.teacher_steps}-step teacher "
-        f"takes {number(teacher)}, and twice as many with guidance's second branch."
+        f"A whole image of {steps} AR steps takes {steps} head evaluations; the {paper.teacher_steps}-step teacher "
+        f"takes {teacher}, and twice as many with guidance's second branch."
     ]

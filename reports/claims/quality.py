@@ -7,7 +7,7 @@ from reports.claims.model import Claim, Part, Verdict, above, below
 from reports.intervals import Estimate, ratio
 from reports.paper import Paper
 from reports.results import Results
-from reports.wording import interval, number
+from reports.wording import interval, limit, number, plural
 
 
 def quality(results: Results, paper: Paper) -> Claim:
@@ -16,17 +16,31 @@ def quality(results: Results, paper: Paper) -> Claim:
     size = results.size or "H"
     bound = paper.tolerance("C3", "huge_ratio" if results.size == "H" else "smaller_ratio")[0]
     teacher = f"teacher-{paper.teacher_steps}"
-    main = Comparison("distance against the 100-step teacher", DISTANCE, "marval", teacher, below, bound).part(results)
+    main = Comparison(
+        "distance against the 100-step teacher", DISTANCE, "marval", teacher, below, bound
+    ).part(results)
     parts = [main]
     if results.is_full_scale:
         parts.append(_absolute(results, paper, size))
     slack = paper.tolerance("C3", "class_accuracy")[0]
-    recognised = Comparison("images are recognised", "class_accuracy", "marval", teacher, above, -slack, difference, control=True)
+    recognised = Comparison(
+        "images are recognised", "class_accuracy", "marval", teacher, above, -slack, difference, control=True
+    )
     if results.metric("marval", "class_accuracy"):
         parts.append(recognised.part(results))
     if results.metric("teacher-1", DIVERSITY):
-        # the undistilled head used once can look as good by distance, but it repeats itself: distillation has to show in diversity
-        parts.append(Comparison("more diverse than the undistilled head", DIVERSITY, "marval", "teacher-1", above, 1.0, control=True).part(results))
+        # the undistilled head used once can look as good by distance, but it repeats itself
+        parts.append(
+            Comparison(
+                "more diverse than the undistilled head",
+                DIVERSITY,
+                "marval",
+                "teacher-1",
+                above,
+                1.0,
+                control=True,
+            ).part(results)
+        )
     return Claim(
         id="C3",
         claim=entry["claim"],
@@ -51,7 +65,9 @@ def _absolute(results: Results, paper: Paper, size: str) -> Part:
         return Part(name, Verdict.NOT_ATTEMPTED, "Fréchet distance of marval was not measured")
     bound = told * (1 + slack)
     verdict = Verdict.INCONCLUSIVE if untrusted(results, DISTANCE) else below(measured.estimate, bound)
-    why = f"FID {interval(measured.estimate)} against the paper's {number(told)}, held to {number(bound)}"
+    why = (
+        f"FID {interval(measured.estimate)} against the paper's {number(told)}, required below {limit(bound)}"
+    )
     return Part(name, verdict, why, measured.estimate, bound, files=(measured.file,))
 
 
@@ -63,5 +79,7 @@ def _against_few_steps(results: Results) -> list[str]:
         teacher = results.metric(variant, DISTANCE)
         if student and teacher:
             gap: Estimate = ratio(student.estimate, teacher.estimate)
-            lines.append(f"Against the teacher at {number(steps)} diffusion steps: distance ratio {interval(gap)}.")
+            lines.append(
+                f"Against the teacher at {plural(steps, 'diffusion step')}: distance ratio {interval(gap)}."
+            )
     return lines

@@ -17,10 +17,24 @@ def reward(results: Results, paper: Paper) -> Claim:
     entry = paper.claims["C4"]
     judges = [name for name in entry["judges"] if not _is_training_reward(results, name)]
     gain = paper.tolerance("C4", "gain")[0]
-    parts = [_with_seeds(Comparison(metric_title(name), name, AFTER, BEFORE, above, gain, difference).part(results)) for name in judges]
+    parts = [
+        _with_seeds(
+            Comparison(metric_title(name), name, AFTER, BEFORE, above, gain, difference).part(results)
+        )
+        for name in judges
+    ]
     slack = paper.tolerance("C4", "class_accuracy")[0]
     if results.metric(AFTER, "class_accuracy"):
-        control = Comparison("images are still recognised", "class_accuracy", AFTER, BEFORE, above, -slack, difference, control=True)
+        control = Comparison(
+            "images are still recognised",
+            "class_accuracy",
+            AFTER,
+            BEFORE,
+            above,
+            -slack,
+            difference,
+            control=True,
+        )
         parts.append(control.part(results))
     return Claim(
         id="C4",
@@ -57,5 +71,7 @@ def _price(results: Results) -> list[str]:
         after, before = results.metric(AFTER, name), results.metric(BEFORE, name)
         if after and before and before.estimate.value > 0 < after.estimate.value:
             values = f"{number(before.estimate.value)} before, {number(after.estimate.value)} after"
-            lines.append(f"{metric_title(name)}: {values}, ratio {interval(ratio(after.estimate, before.estimate))}.")
+            lines.append(
+                f"{metric_title(name)}: {values}, ratio {interval(ratio(after.estimate, before.estimate))}."
+            )
     return lines

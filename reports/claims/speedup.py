@@ -9,7 +9,7 @@ from reports.claims.model import Claim, Part, Verdict, above
 from reports.intervals import Estimate, ratio
 from reports.paper import Paper
 from reports.results import Results, Speed
-from reports.wording import interval, number, plural
+from reports.wording import interval, limit, plural, seconds
 
 PLAIN_MODES = ("reference", "eager")  # the published sampler, step by step; the claim's mode
 
@@ -28,14 +28,17 @@ class Regime:
 
     @property
     def name(self) -> str:
-        return f"batch {self.student.batch}, {self.student.mode}, {plural(self.student.ar_steps, 'AR step')}, {self.student.device}"
+        row = self.student
+        return f"batch {row.batch}, {row.mode}, {plural(row.ar_steps, 'AR step')}, {row.device}"
 
 
 def regimes(results: Results, teacher_steps: int, student: str = "marval") -> list[Regime]:
     """Every pair (teacher of `teacher_steps`, student) with the same device, batch, AR steps and mode; and size, where told."""
     teachers = [r for r in results.speed if r.variant == f"teacher-{teacher_steps}"]
     students = [r for r in results.speed if r.variant == student]
-    sized = bool({r.model for r in teachers} & {r.model for r in students})  # model names a size, or else the weights
+    sized = bool(
+        {r.model for r in teachers} & {r.model for r in students}
+    )  # model names a size, or else the weights
 
     def key(row: Speed) -> tuple[str, int, int, str, str]:
         return (row.device, row.batch, row.ar_steps, row.mode, row.model if sized else "")
@@ -43,7 +46,16 @@ def regimes(results: Results, teacher_steps: int, student: str = "marval") -> li
     by_key = {key(row): row for row in teachers}
     pairs = [(by_key[key(row)], row) for row in students if key(row) in by_key]
     found = [Regime(t, s, ratio(t.estimate, s.estimate)) for t, s in pairs]
-    return sorted(found, key=lambda r: (r.student.model, r.student.device, r.student.mode in ("optimised",), r.student.batch, r.student.ar_steps))
+    return sorted(
+        found,
+        key=lambda r: (
+            r.student.model,
+            r.student.device,
+            r.student.mode in ("optimised",),
+            r.student.batch,
+            r.student.ar_steps,
+        ),
+    )
 
 
 def size_of(model: str) -> str | None:
@@ -60,7 +72,11 @@ def speedup(results: Results, paper: Paper) -> Claim:
     regime = _claimed(found, results.ar_steps("marval"))
     part = _part(regime, bound, bool(found))
     # time does not depend on the weights: a full-size model on an accelerator tests the claim itself, whatever the images
-    full_size = regime is not None and size_of(regime.student.model) is not None and "cpu" not in regime.student.device.lower()
+    full_size = (
+        regime is not None
+        and size_of(regime.student.model) is not None
+        and "cpu" not in regime.student.device.lower()
+    )
     return Claim(
         id="C2",
         claim=entry["claim"],
@@ -91,16 +107,28 @@ def _claimed(found: Iterable[Regime], ar_steps: int | None) -> Regime | None:
 def _part(regime: Regime | None, bound: float, other_regimes: bool) -> Part:
     name = "speed-up at batch 1"
     if regime is None:
-        missing = "only other regimes were timed" if other_regimes else "no pair of teacher and student was timed alike"
-        return Part(name, Verdict.NOT_ATTEMPTED, f"{missing}; the claim needs batch 1 without optimisation", None, bound)
+        missing = (
+            "only other regimes were timed"
+            if other_regimes
+            else "no pair of teacher and student was timed alike"
+        )
+        return Part(
+            name,
+            Verdict.NOT_ATTEMPTED,
+            f"{missing}; the claim needs batch 1 without optimisation",
+            None,
+            bound,
+        )
     why = (
-        f"{number(regime.teacher.estimate.value)} s against {number(regime.student.estimate.value)} s for an image ({regime.name}): "
-        f"{interval(regime.speedup)} times, held to more than {number(bound)}"
+        f"{seconds(regime.teacher.estimate.value)} against {seconds(regime.student.estimate.value)} for an image "
+        f"({regime.name}): {interval(regime.speedup)} times, required above {limit(bound)}"
     )
     verdict = above(regime.speedup, bound)
     if not regime.speedup.has_interval:
         why += "; not decided because a time has no interval"
-    return Part(name, verdict, why, regime.speedup, bound, files=tuple({regime.teacher.file, regime.student.file}))
+    return Part(
+        name, verdict, why, regime.speedup, bound, files=tuple({regime.teacher.file, regime.student.file})
+    )
 
 
 def _model(regime: Regime) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,22 +30,30 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
     if not points:
         return None
     figure, axes = _axes("seconds for one image (batch 1, log scale)", _distance(results))
-    _series(axes, [p for p in points if p[2].startswith("teacher")], "teacher, by diffusion steps", "teacher", label=_steps_label)
+    _series(
+        axes,
+        [p for p in points if p[2].startswith("teacher")],
+        "teacher, by diffusion steps",
+        "teacher",
+        names=_steps_label,
+    )
     for variant in ("marval", "marval-rl"):
         _series(axes, [p for p in points if p[2] == variant], variant, variant)
     _logarithmic(axes)
     _floor(axes, results)
     axes.legend()
     caption = (
-        "Quality against time (the paper's Figure 1), with the teacher at every number of diffusion steps: the frontier that one step "
-        "has to beat. Lower and further left is better."
+        "Quality against time (the paper's Figure 1), with the teacher at every number of diffusion steps: the frontier "
+        "that one step has to beat. Lower and further left is better."
     )
     return finish(figure, "quality-seconds", caption, _told(points, lambda x: seconds(x)))
 
 
 def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
     """Distance of the teacher against its diffusion steps, with the student as a level."""
-    found = [(steps, variant, results.metric(variant, DISTANCE)) for steps, variant in results.teachers().items()]
+    found = [
+        (steps, variant, results.metric(variant, DISTANCE)) for steps, variant in results.teachers().items()
+    ]
     points: list[Point] = [(float(steps), row.estimate, variant) for steps, variant, row in found if row]
     if len(points) < 2:
         return None
@@ -61,12 +68,17 @@ def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
     _floor(axes, results)
     axes.legend()
     caption = "Quality of the teacher by diffusion steps; bands are the one-step models with their intervals."
-    return finish(figure, "quality-diffusion-steps", caption, _told(points, lambda x: f"{number(x)} diffusion steps"))
+    return finish(
+        figure, "quality-diffusion-steps", caption, _told(points, lambda x: f"{number(x)} diffusion steps")
+    )
 
 
 def against_ar_steps(results: Results, paper: Paper) -> Drawing | None:
     """Distance against AR steps, for variants that differ from a standard one in nothing else."""
-    groups = {base: _ar_variants(results, base) for base in (f"teacher-{paper.teacher_steps}", "marval", "marval-rl")}
+    groups = {
+        base: _ar_variants(results, base)
+        for base in (f"teacher-{paper.teacher_steps}", "marval", "marval-rl")
+    }
     groups = {base: points for base, points in groups.items() if len(points) > 1}
     if not groups:
         return None
@@ -76,7 +88,12 @@ def against_ar_steps(results: Results, paper: Paper) -> Drawing | None:
     _logarithmic(axes)
     axes.legend()
     told = [point for points in groups.values() for point in points]
-    return finish(figure, "quality-ar-steps", "Quality against the number of AR steps.", _told(told, lambda x: f"K = {number(x)}"))
+    return finish(
+        figure,
+        "quality-ar-steps",
+        "Quality against the number of AR steps.",
+        _told(told, lambda x: f"K = {number(x)}"),
+    )
 
 
 def against_guidance(results: Results, paper: Paper) -> Drawing | None:
@@ -87,16 +104,28 @@ def against_guidance(results: Results, paper: Paper) -> Drawing | None:
     if not columns:
         return None
     figure = Figure(figsize=(5.6, 2.7 * len(columns)))
-    for axes, (name, points) in zip(figure.subplots(len(columns), 1, squeeze=False).flat, columns, strict=True):
-        axes.set(xlabel="guidance scale w of distillation", ylabel=_distance(results) if name == DISTANCE else metric_title(name).lower())
+    for axes, (name, points) in zip(
+        figure.subplots(len(columns), 1, squeeze=False).flat, columns, strict=True
+    ):
+        axes.set(
+            xlabel="guidance scale w of distillation",
+            ylabel=_distance(results) if name == DISTANCE else metric_title(name).lower(),
+        )
         _series(axes, points, "marval", "marval")
         _floor(axes, results, name)
         axes.legend()
-    told = "; ".join(f"{metric_title(name)}: {_told(points, lambda x: f'w = {x:g}')}" for name, points in columns)
-    return finish(figure, "quality-guidance", "Distance and diversity against the guidance scale of distillation (Table 3).", told)
+    told = "; ".join(
+        f"{metric_title(name)}: {_told(points, lambda x: f'w = {x:g}')}" for name, points in columns
+    )
+    return finish(
+        figure,
+        "quality-guidance",
+        "Distance and diversity against the guidance scale of distillation (Table 3).",
+        told,
+    )
 
 
-# --- pieces ------------------------------------------------------------------------------------------------------------------------
+# --- pieces --------------------------------------------------------------------------------
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Axes]:
@@ -125,16 +154,32 @@ def _ar_variants(results: Results, base: str) -> list[Point]:
     return sorted(points, key=lambda point: point[0])
 
 
-def _series(axes: Axes, points: Sequence[Point], label: str, variant: str, **text: Any) -> None:
+def _series(
+    axes: Axes, points: Sequence[Point], label: str, variant: str, names: Callable[[str], str] | None = None
+) -> None:
     if not points:
         return
     points = sorted(points, key=lambda point: point[0])
     x, y = [p[0] for p in points], [p[1].value for p in points]
-    axes.errorbar(x, y, yerr=_bars([p[1] for p in points]), fmt="o-", color=colour(variant), label=label, capsize=2.5, elinewidth=1)
-    label_of = text.get("label")
-    if label_of:
+    axes.errorbar(
+        x,
+        y,
+        yerr=_bars([p[1] for p in points]),
+        fmt="o-",
+        color=colour(variant),
+        label=label,
+        capsize=2.5,
+        elinewidth=1,
+    )
+    if names:
         for point in points:
-            axes.annotate(label_of(point[2]), (point[0], point[1].value), xytext=(5, 5), textcoords="offset points", fontsize=8)
+            axes.annotate(
+                names(point[2]),
+                (point[0], point[1].value),
+                xytext=(5, 5),
+                textcoords="offset points",
+                fontsize=8,
+            )
 
 
 def _bars(estimates: Sequence[Estimate]) -> list[list[float]]:
@@ -151,9 +196,9 @@ def _level(axes: Axes, estimate: Estimate, label: str, shade: str) -> None:
 
 def _floor(axes: Axes, results: Results, name: str = DISTANCE) -> None:
     """The real images' own value: what a perfect model would score."""
-    row = results.metric("real", name)
-    if row:
-        axes.axhline(row.estimate.value, color=colour("real"), linestyle=":", label="held-out real images")
+    value = results.real_value(name)
+    if value is not None:
+        axes.axhline(value, color=colour("real"), linestyle=":", label="real images")
 
 
 def _logarithmic(axes: Axes) -> None:

@@ -15,10 +15,16 @@ from matplotlib.figure import Figure
 INK = "#767676"  # contrast 4.5 on white and 4.1 on near-black; in the page it becomes the text's own colour
 WIDE, HIGH = 5.6, 3.6  # inches; narrow enough that 9-point text is still readable on a phone
 
-COLOURS = {"teacher": "#2f7fc1", "marval": "#d55e00", "marval-rl": "#009e73", "real": "#8a8a8a", "other": "#b0559e"}
+COLOURS = {
+    "teacher": "#2f7fc1",
+    "marval": "#d55e00",
+    "marval-rl": "#009e73",
+    "real": "#8a8a8a",
+    "other": "#b0559e",
+}
 SEQUENCE = ("#2f7fc1", "#d55e00", "#009e73", "#b0559e", "#b58900", "#6c71c4")
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "figure.figsize": (WIDE, HIGH),
     "figure.constrained_layout.use": True,
     "figure.facecolor": "none",
@@ -66,7 +72,9 @@ class Drawing:
         svg = re.sub(r'\bid="', f'id="{self.id}-', svg)
         svg = re.sub(r"url\(#", f"url(#{self.id}-", svg)
         svg = re.sub(r'href="#', f'href="#{self.id}-', svg)
-        return re.sub(r'<svg ([^>]*?)width="[^"]*"', r'<svg \1aria-hidden="true" focusable="false"', re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1), count=1)
+        head, rest = svg.split(">", 1)
+        head = re.sub(r' (width|height)="[^"]*"', "", head)
+        return f'{head} aria-hidden="true" focusable="false">{rest}'
 
 
 @contextmanager

@@ -48,7 +48,9 @@ def _rank(name: str) -> int:
 
 
 def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
-    columns = list(dict.fromkeys(c for stem in stems for c in results.curves[stem] if c not in LEFT_OUT))[:PANELS]
+    columns = list(dict.fromkeys(c for stem in stems for c in results.curves[stem] if c not in LEFT_OUT))[
+        :PANELS
+    ]
     if not columns:
         return None
     across = 2 if len(columns) > 1 else 1

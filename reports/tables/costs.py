@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from reports.claims.speedup import regimes
@@ -29,7 +30,12 @@ def speedups(results: Results, paper: Paper, provenance: Provenance) -> Table:
         for r in regimes(results, paper.teacher_steps)
     ]
     caption = f"Speed-up of one step over {paper.teacher_steps} diffusion steps, regime by regime."
-    return Table.of("speedups", caption, rows, notes=["Each row compares the same device, batch, AR steps and mode. Intervals are 95%."])
+    return Table.of(
+        "speedups",
+        caption,
+        rows,
+        notes=["Each row compares the same device, batch, AR steps and mode. Intervals are 95%."],
+    )
 
 
 def timings(results: Results, provenance: Provenance) -> Table:
@@ -58,7 +64,7 @@ def roofline(results: Results, provenance: Provenance) -> Table:
         if not row.floor_seconds:
             continue
         floor = Estimate(row.floor_seconds * 1000)
-        times = row.estimate.mapped(lambda x, least=row.floor_seconds: x / least)  # type: ignore[misc]
+        times = ratio(row.estimate, Estimate(row.floor_seconds, row.floor_seconds, row.floor_seconds))
         rows.append(
             {
                 "variant": row.variant,
@@ -78,9 +84,13 @@ def stages(results: Results, provenance: Provenance) -> Table:
     rows = [
         {
             "stage": record.stage,
-            "wall time": Cell(Estimate(_number(record.get("wall_seconds"))), provenance.source(record.file), "seconds"),
+            "wall time": Cell(
+                Estimate(_number(record.get("wall_seconds"))), provenance.source(record.file), "seconds"
+            ),
             "in words": seconds(_number(record.get("wall_seconds"))),
-            "peak memory, MB": Cell(Estimate(_number(record.get("peak_memory_mb"))), provenance.source(record.file)),
+            "peak memory, MB": Cell(
+                Estimate(_number(record.get("peak_memory_mb"))), provenance.source(record.file)
+            ),
             "machine": machine(record.get("machine")),
         }
         for record in results.records
@@ -103,7 +113,12 @@ def training_costs(results: Results, paper: Paper) -> Table:
                 "machine": machine(ours[0].get("machine")) if ours else MISSING,
             }
         )
-    return Table.of("training_costs", "Training cost, the paper's and ours.", rows, notes=[f"Source: {paper.content['costs'][0]['source']}."])
+    return Table.of(
+        "training_costs",
+        "Training cost, the paper's and ours.",
+        rows,
+        notes=[f"Source: {paper.content['costs'][0]['source']}."],
+    )
 
 
 def calibration(results: Results, provenance: Provenance) -> Table:
@@ -138,7 +153,7 @@ def _total(records: list[Any]) -> str:
     return f"{seconds(total)} in {plural(len(records), 'run')}"
 
 
-def _milliseconds(estimate: Estimate, provenance: Provenance, file: Any) -> Cell:
+def _milliseconds(estimate: Estimate, provenance: Provenance, file: Path) -> Cell:
     return Cell(estimate.mapped(lambda x: x * 1000), provenance.source(file))
 
 

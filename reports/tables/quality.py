@@ -24,7 +24,7 @@ class QualityTables:
         self.results, self.paper, self.provenance = results, paper, provenance
         self.size = results.size or "B"  # a smaller model is set beside the paper's smallest
 
-    # --- cells -------------------------------------------------------------------------------------------------------------
+    # --- cells ----------------------------------------------------------------------
 
     def metric(self, variant: str, name: str) -> Cell:
         row = self.results.metric(variant, name)
@@ -38,7 +38,11 @@ class QualityTables:
         row = single_image(self.results, variant)
         if row is None:
             return plain(None)
-        return Cell(row.estimate, self.provenance.source(row.file), f"batch 1, {row.mode}, K={row.ar_steps}, {row.device}")
+        return Cell(
+            row.estimate,
+            self.provenance.source(row.file),
+            f"batch 1, {row.mode}, K={row.ar_steps}, {row.device}",
+        )
 
     def parameters(self, variant: str) -> Cell:
         found = parameters_million(self.results, variant)
@@ -49,10 +53,18 @@ class QualityTables:
     def speedup(self, variant: str) -> Cell:
         teacher = single_image(self.results, f"teacher-{self.paper.teacher_steps}")
         row = single_image(self.results, variant)
-        if teacher is None or row is None or (teacher.ar_steps, teacher.mode, teacher.device) != (row.ar_steps, row.mode, row.device):
+        if (
+            teacher is None
+            or row is None
+            or (teacher.ar_steps, teacher.mode, teacher.device) != (row.ar_steps, row.mode, row.device)
+        ):
             return plain(None)
         source = self.provenance.source(row.file)
-        return Cell(Estimate(1.0) if row is teacher else ratio(teacher.estimate, row.estimate), source, f"batch 1, {row.mode}")
+        return Cell(
+            Estimate(1.0) if row is teacher else ratio(teacher.estimate, row.estimate),
+            source,
+            f"batch 1, {row.mode}",
+        )
 
     def evaluations(self, variant: str) -> Cell:
         """Head evaluations for an image: AR steps x diffusion steps, twice with the guidance's second branch."""
@@ -61,9 +73,12 @@ class QualityTables:
         if steps is None:
             return plain(None)
         guided = settings.get("diffusion_steps") is not None and float(settings.get("guidance") or 1) != 1
-        return plain(steps * int(settings.get("diffusion_steps") or 1) * (2 if guided else 1), "counted from the preset")
+        return plain(
+            steps * int(settings.get("diffusion_steps") or 1) * (2 if guided else 1),
+            "counted from the preset",
+        )
 
-    # --- tables ------------------------------------------------------------------------------------------------------------
+    # --- tables ----------------------------------------------------------------------
 
     def system(self) -> Table:
         """Table 1."""
@@ -76,8 +91,8 @@ class QualityTables:
             [self._system_row(v, roles.get(v)) for v in variants],
             {self._distance(): "min", "IS": "max", "seconds/image": "min"},
             [
-                "seconds/image and speed-up: one image, batch 1, without optimisation, against the 100-step teacher with the same number of "
-                "AR steps. Section “At what cost” has every other regime.",
+                "seconds/image and speed-up: one image, batch 1, without optimisation, against the 100-step teacher with the "
+                "same number of AR steps. Section “At what cost?” has every other regime.",
                 "NFE: head evaluations for one image, both branches of guidance counted.",
             ],
             UNRANKED,
@@ -95,13 +110,20 @@ class QualityTables:
             "seconds/image": self.seconds(variant),
             "paper seconds/image": plain(told.get("seconds_per_image"), source),
             "speed-up": self.speedup(variant),
-            "paper speed-up": plain(self.paper.speedup(self.size) if role == "student" else None, "computed from Table 1's seconds/image"),
+            "paper speed-up": plain(
+                self.paper.speedup(self.size) if role == "student" else None,
+                "computed from Table 1's seconds/image",
+            ),
             "parameters, million": self.parameters(variant),
             "NFE": self.evaluations(variant),
         }
 
     def _setting(self) -> str:
-        return "same images and judge" if self.results.is_full_scale else "ImageNet there, a proxy here: compare ratios, not values"
+        return (
+            "same images and judge"
+            if self.results.is_full_scale
+            else "ImageNet there, a proxy here: compare ratios, not values"
+        )
 
     def _distance(self) -> str:
         judge = next((rows[DISTANCE].judge for rows in self.results.metrics.values() if DISTANCE in rows), "")
@@ -109,12 +131,18 @@ class QualityTables:
 
     def reward(self) -> Table:
         """Table 2."""
-        judges = [m for m in ("clip_score", "image_reward", "pick_score") if self.results.metric("marval-rl", m) or self.results.metric("marval", m)]
+        judges = [
+            m
+            for m in ("clip_score", "image_reward", "pick_score")
+            if self.results.metric("marval-rl", m) or self.results.metric("marval", m)
+        ]
         return Table.of(
             "table2",
             "Table 2. Judges before and after reward fine-tuning, ours and the paper's (MARVAL-H).",
             [self._reward_row(name) for name in judges],
-            notes=["Gain: after minus before with a 95% interval, over paired seeds where there are at least two."],
+            notes=[
+                "Gain: after minus before with a 95% interval, over paired seeds where there are at least two."
+            ],
         )
 
     def _reward_row(self, name: str) -> dict[str, Any]:
@@ -126,7 +154,9 @@ class QualityTables:
         told = [self.paper.row("table2", role=role).get(name) for role in ("student", "reinforced")]
         return {
             "judge": f"{metric_title(name)} ({row.judge})",
-            "role": "training reward" if row.is_training_reward or name == "pick_score" else "unseen in training",
+            "role": "training reward"
+            if row.is_training_reward or name == "pick_score"
+            else "unseen in training",
             "before": self.metric("marval", name),
             "after": self.metric("marval-rl", name),
             "gain": Cell(gain, self.provenance.source(row.file)) if gain else plain(None),
@@ -140,15 +170,23 @@ class QualityTables:
         grid = self.results.guidance_grid(self.paper.best_guidance)
         names = [DISTANCE, "inception_score", "within_class_variance", "class_accuracy"]
         rows = []
-        for scale, variant in grid.items():
+        for scale, variant in ((w, v) for w, v in grid.items() if self._known(v)):
             told = self.paper.row("table3", guidance=scale)
             source = self.paper.table("table3")["source"]
-            row = {"w": f"{scale:g}", "variant": variant} | {self._title(n): self.metric(variant, n) for n in names}
-            rows.append(row | {"paper FID": plain(told.get("fid"), source), "paper IS": plain(told.get("inception_score"), source)})
+            row = {"w": f"{scale:g}", "variant": variant} | {
+                self._title(n): self.metric(variant, n) for n in names
+            }
+            rows.append(
+                row
+                | {
+                    "paper FID": plain(told.get("fid"), source),
+                    "paper IS": plain(told.get("inception_score"), source),
+                }
+            )
         return Table.of(
             "table3",
             "Table 3. Guidance scale w in distillation, ours and the paper's (MARVAL-B); w = 1 is no guidance.",
-            [row for row in rows if self._known(row["variant"])],
+            rows,
             {self._distance(): "min", "Inception Score": "max", "paper FID": "min", "paper IS": "max"},
         )
 
@@ -164,9 +202,14 @@ class QualityTables:
         return Table.of(
             "ablations",
             "Every variant by every metric.",
-            [{"variant": v} | {self._title(n): self.metric(v, n) for n in names} for v in self.results.metrics],
+            [
+                {"variant": v} | {self._title(n): self.metric(v, n) for n in names}
+                for v in self.results.metrics
+            ],
             directions,
-            ["Within-class variance has no better end: it is compared with that of the real images (row real)."],
+            [
+                "Within-class variance has no better end: it is compared with that of the real images (row real)."
+            ],
             UNRANKED,
         )
 
@@ -190,7 +233,11 @@ class QualityTables:
             "paper",
             "The figures that the authors publish for ImageNet 256x256.",
             rows,
-            notes=[f"Rows of MARVAL's Table 1: {self.paper.table('table1')['setting']}.", f"Rows of MAR's repository: {setting}.", "A dash: not known to us."],
+            notes=[
+                f"Rows of MARVAL's Table 1: {self.paper.table('table1')['setting']}.",
+                f"Rows of MAR's repository: {setting}.",
+                "A dash: not known to us.",
+            ],
         )
 
     def judges(self) -> Table:
@@ -218,7 +265,9 @@ class QualityTables:
 
 def single_image(results: Results, variant: str) -> Speed | None:
     """The timing that the paper's table has: batch 1, no optimisation; the preset's AR steps, a full-size accelerator first."""
-    rows = [row for row in results.speed if row.variant == variant and row.batch == 1 and row.mode in PLAIN_MODES]
+    rows = [
+        row for row in results.speed if row.variant == variant and row.batch == 1 and row.mode in PLAIN_MODES
+    ]
     wanted = results.ar_steps(variant)
     return min(rows, key=lambda row: ("cpu" in row.device.lower(), row.ar_steps != wanted), default=None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -30,7 +30,7 @@ class Cell:
 
     @property
     def bounds(self) -> str:
-        return bounds(self.estimate) if self.estimate and self.estimate.has_interval else ""
+        return bounds(self.estimate)
 
     @property
     def title(self) -> str:
@@ -47,7 +47,7 @@ class Cell:
 
 def plain(value: float | None, note: str = "") -> Cell:
     """A cell without interval."""
-    return Cell(None if value is None else Estimate(float(value)), note=note)
+    return Cell(None if value is None else Estimate(value), note=note)
 
 
 @dataclass
@@ -69,18 +69,24 @@ class Table:
         notes: list[str] | None = None,
         unranked: tuple[str, ...] = (),
     ) -> Table:
-        """From rows by column; the best cell of a column is marked, rows whose header is in `unranked` apart. Empty columns go."""
+        """From rows by column; empty columns go.
+
+        The best cell of each column in `directions` is marked; rows whose header is in `unranked` do not compete.
+        """
         columns = list(dict.fromkeys(key for row in rows for key in row))
-        frame = pd.DataFrame([[row.get(c, "") for c in columns] for row in rows], columns=columns, dtype=object)
-        frame = frame[[c for i, c in enumerate(columns) if i == 0 or not all(_is_empty(x) for x in frame[c])]]
         for column, direction in (directions or {}).items():
-            if column in frame:
-                _mark_best(frame, column, direction, unranked)
+            _mark_best([row for row in rows if row[columns[0]] not in unranked], column, direction)
+        used = [c for i, c in enumerate(columns) if i == 0 or not all(_is_empty(row.get(c)) for row in rows)]
+        frame = pd.DataFrame([[row.get(c, "") for c in used] for row in rows], columns=used, dtype=object)
         return cls(id, caption, frame, notes or [])
 
     @property
     def rows(self) -> list[list[Any]]:
         return self.frame.to_numpy(dtype=object).tolist()
+
+    def is_text(self, column: int) -> bool:
+        """Whether a column holds words: those are set left, numbers right."""
+        return column == 0 or not any(isinstance(x, Cell) for x in self.frame.iloc[:, column])
 
     @property
     def is_empty(self) -> bool:
@@ -101,27 +107,35 @@ class Table:
         """A `table` with booktabs rules; the best of a column is bold."""
         header = [_tex(c) for c in self.frame.columns]
         body = pd.DataFrame([[_tex_cell(x) for x in row] for row in self.rows], columns=header)
-        return str(body.to_latex(index=False, escape=False, caption=_tex(self.caption), label=f"tab:{self.id}", column_format="l" + "r" * (len(header) - 1)))
+        return str(
+            body.to_latex(
+                index=False,
+                escape=False,
+                caption=_tex(self.caption),
+                label=f"tab:{self.id}",
+                column_format="l" + "r" * (len(header) - 1),
+            )
+        )
 
 
 def _is_empty(x: Any) -> bool:
     return x == "" or x is None or (isinstance(x, Cell) and x.estimate is None)
 
 
-def _mark_best(frame: pd.DataFrame, column: str, direction: Direction, unranked: tuple[str, ...]) -> None:
-    ranked = {
-        i: x.estimate.value
-        for i, (header, x) in enumerate(zip(frame.iloc[:, 0], frame[column], strict=True))
-        if isinstance(x, Cell) and x.estimate and not math.isnan(x.estimate.value) and header not in unranked
-    }
-    if len(ranked) < 2:
+def _mark_best(rows: list[dict[str, Any]], column: str, direction: Direction) -> None:
+    """Replace the best cell of a column, and those equal to it, by a marked one; a lone value is no best."""
+    values = {i: value for i, row in enumerate(rows) if (value := _rankable(row.get(column))) is not None}
+    if len(values) < 2:
         return
-    best = (min if direction == "min" else max)(ranked.values())
-    position = frame.columns.get_loc(column)
-    for i, value in ranked.items():
+    best = (min if direction == "min" else max)(values.values())
+    for i, value in values.items():
         if value == best:
-            cell = frame.iat[i, position]
-            frame.iat[i, position] = Cell(cell.estimate, cell.source, cell.note, best=True)
+            rows[i][column] = replace(rows[i][column], best=True)
+
+
+def _rankable(x: Any) -> float | None:
+    known = isinstance(x, Cell) and x.estimate is not None and not math.isnan(x.estimate.value)
+    return x.estimate.value if known else None
 
 
 def _value(x: Any) -> Any:
@@ -132,8 +146,27 @@ def _end(x: Any, end: str) -> Any:
     return getattr(x.estimate, end) if isinstance(x, Cell) and x.estimate and x.estimate.has_interval else ""
 
 
-_TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_TEX |= {"é": r"\'e", "×": r"$\times$", "→": r"$\to$", "–": "--", "∞": r"$\infty$", "≥": r"$\ge$", "±": r"$\pm$"}
+_TEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+}
+_TEX |= {
+    "é": r"\'e",
+    "×": r"$\times$",
+    "→": r"$\to$",
+    "–": "--",
+    "∞": r"$\infty$",
+    "≥": r"$\ge$",
+    "±": r"$\pm$",
+}
 
 
 def _tex(text: str) -> str:

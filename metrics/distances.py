@@ -60,26 +60,38 @@ def inception_score(logits: NDArray, settings: DistanceSettings) -> float:
 
 
 def kernel_distance(features: NDArray, real: NDArray, settings: DistanceSettings) -> float:
-    """Unbiased squared MMD with the cubic kernel (KID), mean over subsets; may be slightly negative."""
+    """Unbiased squared MMD with the cubic kernel (KID), mean over subsets; may be slightly negative.
+
+    Subsets are as large as the smaller set where that has fewer images than kernel_subset_size.
+    """
     from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
 
     result = kid_features_to_metric(
         torch.from_numpy(features.astype(np.float64)),
         torch.from_numpy(real.astype(np.float64)),
         kid_subsets=settings.kernel_subsets,
-        kid_subset_size=settings.kernel_subset_size,
+        kid_subset_size=min(settings.kernel_subset_size, len(features), len(real)),
         rng_seed=2020,
         verbose=False,
     )
     return float(result[KEY_METRIC_KID_MEAN])
 
 
-def precision_recall(features: NDArray, real: NDArray, settings: DistanceSettings) -> tuple[float, float]:
-    """Share of samples inside the real manifold, share of real images inside the samples' manifold.
+def precision(features: NDArray, real: NDArray, settings: DistanceSettings) -> float:
+    """Share of samples inside the real manifold (Kynkäänniemi et al. 2019).
 
-    Kynkäänniemi et al. 2019: a manifold is the union of balls around its images, each reaching to the k-th
-    nearest neighbour. Distances in float64, because the fast float32 ones lose the radius of near-duplicates.
+    A manifold is the union of balls around its images, each reaching to the k-th nearest neighbour.
     """
+    return _precision_recall(features, real, settings)[0]
+
+
+def recall(features: NDArray, real: NDArray, settings: DistanceSettings) -> float:
+    """Share of real images inside the samples' manifold; balls as in `precision`."""
+    return _precision_recall(features, real, settings)[1]
+
+
+def _precision_recall(features: NDArray, real: NDArray, settings: DistanceSettings) -> tuple[float, float]:
+    # in float64: fast float32 distances lose the radius of near-duplicates
     from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
     result = prc_features_to_metric(

@@ -10,18 +10,24 @@ from torch import Tensor
 
 from metrics.errors import UserError
 from metrics.judges.base import to_bchw
+from metrics.samples import Samples
 
 
-class FeatureJudge(Protocol):
-    """A classifier whose penultimate features carry the statistics; Inception at full scale, the small cnn on
-    digits.
-    """
+class NamedJudge(Protocol):
+    """Whatever judges: its name in result files, and the sha256 of its weights file (None: not saved)."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def sha256(self) -> str | None: ...
+
+
+class FeatureJudge(NamedJudge, Protocol):
+    """A classifier whose penultimate features carry the statistics.
+
+    Inception at full scale, the small cnn on digits.
+    """
 
     def features(self, images: Tensor) -> Tensor:
         """(B, D) from (B, 3, H, W) uint8."""
@@ -38,17 +44,36 @@ class Features:
     logits: NDArray[np.float32]
 
 
+class FeatureStore(Protocol):
+    """Keeps features by content; see metrics.cache."""
+
+    def get(self, samples: Samples, judge: FeatureJudge) -> Features | None: ...
+
+    def put(self, samples: Samples, judge: FeatureJudge, features: Features) -> None: ...
+
+
+def extract(
+    judge: FeatureJudge, samples: Samples, batch: int = 256, store: FeatureStore | None = None
+) -> Features:
+    """Features and logits of the samples' images, from the store where it has them."""
+    found = store.get(samples, judge) if store else None
+    if found is not None:
+        return found
+    made = _extract(judge, samples.images, batch)
+    check_finite(made.features, f"{samples.source}, features by {judge.name}")
+    if store:
+        store.put(samples, judge, made)
+    return made
+
+
 @torch.no_grad()
-def extract(judge: FeatureJudge, images: NDArray[np.uint8], batch: int = 256) -> Features:
-    """Features and logits of (N, H, W, 3) uint8 images."""
+def _extract(judge: FeatureJudge, images: NDArray[np.uint8], batch: int) -> Features:
     features, logits = [], []
     for start in range(0, len(images), batch):
         feature = judge.features(to_bchw(images[start : start + batch]))
         features.append(feature.float().cpu())
         logits.append(judge.head(feature).float().cpu())
-    result = Features(torch.cat(features).numpy(), torch.cat(logits).numpy())
-    check_finite(result.features, f"features by {judge.name}")
-    return result
+    return Features(torch.cat(features).numpy(), torch.cat(logits).numpy())
 
 
 def check_finite(features: NDArray, where: str) -> None:

@@ -55,6 +55,8 @@ def half_samples(labels: NDArray, count: int, seed: int) -> list[NDArray]:
     """`count` sorted index arrays, each a random half of every class, drawn without replacement."""
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    if min(map(len, groups)) < 4:  # classes too small to halve
+        groups = [np.arange(len(labels))]
     return [np.sort(np.concatenate([_half(group, rng) for group in groups])) for _ in range(count)]
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from metrics.errors import UserError
 from metrics.features import FeatureJudge, check_finite, extract
+from metrics.samples import Samples
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,11 @@ def class_variances(features: NDArray, labels: NDArray) -> NDArray[np.float64]:
 
 
 def make_reference(
-    images: NDArray[np.uint8], labels: NDArray[np.int64] | None, judge: FeatureJudge
+    images: NDArray[np.uint8], labels: NDArray[np.int64] | None, judge: FeatureJudge, batch: int = 256
 ) -> Reference:
     """Statistics of real images (N, H, W, 3) uint8 under `judge`; features and labels are kept."""
-    features = extract(judge, images).features
+    real = Samples(images, labels, np.zeros(len(images), np.int64), "the reference images")
+    features = extract(judge, real, batch).features
     mu, sigma = statistics(features)
     return Reference(mu, sigma, len(features), features, labels, judge.sha256)
 

@@ -77,7 +77,7 @@ class Judge(nn.Module):
     def score_images(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 256
     ) -> NDArray[np.float32]:
-        """(N,) scores in the reports' scale, from (N, H, W, 3) uint8 images and (N,) labels."""
+        """(N,) raw fp32 scores, from (N, H, W, 3) uint8 images and (N,) labels."""
         device = next(self.parameters()).device
         parts = [
             self.score(
@@ -85,7 +85,7 @@ class Judge(nn.Module):
             )
             for i in range(0, len(images), batch)
         ]
-        return (self.report_scale * torch.cat(parts)).float().cpu().numpy()
+        return torch.cat(parts).float().cpu().numpy()
 
     def calibrate(self, images: Tensor, labels: Tensor) -> None:
         """Measure constants on real images after training. Most judges need none."""

@@ -19,9 +19,10 @@ class ImageRewardConfig(JudgeConfig):
     name: str = "digits-image-reward"
     template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
     patch: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=64, ge=16, le=1024, multiple_of=16)
+    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)
+    steps: int = Field(default=400, ge=1, le=100_000)
     centring: float = Field(default=0.01, ge=0, le=1, description="weight of the squared reward")
     seed: int = Field(default=303, ge=0, lt=2**31)
 
@@ -103,8 +104,8 @@ class ImageReward(Judge):
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) ranking loss -log sigmoid(r_better - r_worse), plus `centring` times the mean squared reward.
 
-        The ranking leaves every prompt's offset free, and then scores of different prompts do not compare; the squared
-        reward holds the offsets near zero.
+        The ranking leaves every prompt's offset free, and then scores of different prompts do not compare;
+        the squared reward holds the offsets near zero.
         """
         better = jittered(unit_float(images), self.config.jitter, generator)
         worse = worse_images(better, labels, generator)

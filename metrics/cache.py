@@ -1,0 +1,46 @@
+"""Features on disk, filed under the content of what they were made of: the images and the judge's weights."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from metrics.features import FeatureJudge, Features
+from metrics.samples import Samples
+
+
+class FeatureCache:
+    """One npz file for each pair (images, judge). A judge without a hash (not saved yet) is not cached."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def path(self, samples: Samples, judge: FeatureJudge) -> Path | None:
+        """The file of this pair, there or not."""
+        if judge.sha256 is None:
+            return None
+        return self.folder / f"{judge.sha256[:20]}-{samples.sha256()[:20]}.npz"
+
+    def get(self, samples: Samples, judge: FeatureJudge) -> Features | None:
+        """Stored features, or None where there are none that can be read and fit."""
+        path = self.path(samples, judge)
+        if path is None or not path.is_file():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = Features(file["features"], file["logits"])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            return None  # a damaged file is computed again and replaced
+        return found if len(found.features) == len(samples.images) else None
+
+    def put(self, samples: Samples, judge: FeatureJudge, features: Features) -> None:
+        """Store; the file appears complete or not at all."""
+        path = self.path(samples, judge)
+        if path is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        with partial.open("wb") as file:
+            np.savez(file, allow_pickle=False, features=features.features, logits=features.logits)
+        os.replace(partial, path)

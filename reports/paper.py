@@ -23,6 +23,10 @@ class Paper:
         rows = self.table(table)["rows"]
         return next((row for row in rows if all(row.get(k) == v for k, v in wanted.items())), {})
 
+    def decimals(self, quantity: str) -> int:
+        """How many the paper prints."""
+        return int(self.content["decimals"][quantity])
+
     @cached_property
     def claims(self) -> dict[str, dict[str, Any]]:
         return {claim["id"]: claim for claim in self.content["claims"]}

@@ -9,7 +9,7 @@ from reports.claims.model import Claim, Part, Verdict, above, below
 from reports.intervals import Estimate, ratio
 from reports.paper import Paper
 from reports.results import Results
-from reports.wording import number
+from reports.wording import limit
 
 
 def guidance(results: Results, paper: Paper) -> Claim:
@@ -43,18 +43,18 @@ def _parts(results: Results, grid: dict[float, str]) -> list[Part]:
         rising = [(a, b) for a, b in pairwise(scales) if a >= best]
         parts += [
             Comparison(
-                f"distance rises from w={number(a)} to {number(b)}", DISTANCE, grid[b], grid[a], above, 1.0
+                f"distance rises from w={limit(a)} to {limit(b)}", DISTANCE, grid[b], grid[a], above, 1.0
             ).part(results)
             for a, b in rising
         ]
     parts += [
         Comparison(
-            f"diversity falls from w={number(a)} to {number(b)}", DIVERSITY, grid[b], grid[a], below, 1.0
+            f"diversity falls from w={limit(a)} to {limit(b)}", DIVERSITY, grid[b], grid[a], below, 1.0
         ).part(results)
         for a, b in pairwise(scales)
     ]
     first, last = grid[scales[0]], grid[scales[-1]]
-    title = f"Inception Score rises from w={number(scales[0])} to {number(scales[-1])}"
+    title = f"Inception Score rises from w={limit(scales[0])} to {limit(scales[-1])}"
     parts.append(Comparison(title, "inception_score", last, first, above, 0.0, difference).part(results))
     return parts
 
@@ -74,7 +74,7 @@ def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
         return Part(
             name,
             part.verdict,
-            f"the best scale is an end of the grid, w={number(best)}: {part.why}",
+            f"the best scale is an end of the grid, w={limit(best)}: {part.why}",
             part.estimate,
             1.0,
             files=part.files,
@@ -86,7 +86,7 @@ def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
     return Part(
         name,
         worst.verdict,
-        f"the smallest distance is at w={number(best)}: {worst.why}",
+        f"the smallest distance is at w={limit(best)}: {worst.why}",
         worst.estimate,
         1.0,
         files=files,

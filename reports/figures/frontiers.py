@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from reports.claims.compare import DISTANCE, DIVERSITY
 from reports.figures.style import Drawing, colour, finish
@@ -64,7 +64,7 @@ def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
         if row:
             _level(axes, row.estimate, f"{variant} (one evaluation)", colour(variant))
             points.append((1.0, row.estimate, variant))
-    _logarithmic(axes)
+    _logarithmic(axes, [p[0] for p in points])
     _floor(axes, results)
     axes.legend()
     caption = "Quality of the teacher by diffusion steps; bands are the one-step models with their intervals."
@@ -85,9 +85,9 @@ def against_ar_steps(results: Results, paper: Paper) -> Drawing | None:
     figure, axes = _axes("AR steps K (log scale)", _distance(results))
     for base, points in groups.items():
         _series(axes, points, base, base)
-    _logarithmic(axes)
-    axes.legend()
     told = [point for points in groups.values() for point in points]
+    _logarithmic(axes, [p[0] for p in told])
+    axes.legend()
     return finish(
         figure,
         "quality-ar-steps",
@@ -201,9 +201,10 @@ def _floor(axes: Axes, results: Results, name: str = DISTANCE) -> None:
         axes.axhline(value, color=colour("real"), linestyle=":", label="real images")
 
 
-def _logarithmic(axes: Axes) -> None:
+def _logarithmic(axes: Axes, at: Sequence[float] = ()) -> None:
+    """A log scale with ticks at 1, 2, 5, 10, ..., or at the given values."""
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(FixedLocator(sorted(set(at))) if at else LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 

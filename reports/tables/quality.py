@@ -34,6 +34,11 @@ class QualityTables:
         note = f"judge {row.judge}" if row.judge else ""
         return Cell(row.estimate, self.provenance.source(row.file), f"{note}, n={row.n}" if row.n else note)
 
+    def told(self, row: dict[str, Any], quantity: str, source: str = "") -> Cell:
+        """A number of the paper, with the decimals that it prints."""
+        value = row.get(quantity)
+        return plain(value, source) if value is None else plain(value, source, self.paper.decimals(quantity))
+
     def seconds(self, variant: str) -> Cell:
         row = single_image(self.results, variant)
         if row is None:
@@ -104,11 +109,11 @@ class QualityTables:
         return {
             "variant": variant,
             self._distance(): self.metric(variant, DISTANCE),
-            "paper FID": plain(told.get("fid"), source),
+            "paper FID": self.told(told, "fid", source),
             "IS": self.metric(variant, "inception_score"),
-            "paper IS": plain(told.get("inception_score"), source),
+            "paper IS": self.told(told, "inception_score", source),
             "seconds/image": self.seconds(variant),
-            "paper seconds/image": plain(told.get("seconds_per_image"), source),
+            "paper seconds/image": self.told(told, "seconds_per_image", source),
             "speed-up": self.speedup(variant),
             "paper speed-up": plain(
                 self.paper.speedup(self.size) if role == "student" else None,
@@ -151,7 +156,7 @@ class QualityTables:
         assert row is not None  # _reward_row is asked only for judges that one of the two has
         gain = difference(after.estimate, before.estimate) if before and after else None
         source = self.paper.table("table2")["source"]
-        told = [self.paper.row("table2", role=role).get(name) for role in ("student", "reinforced")]
+        told = [self.paper.row("table2", role=role) for role in ("student", "reinforced")]
         return {
             "judge": f"{metric_title(name)} ({row.judge})",
             "role": "training reward"
@@ -160,9 +165,13 @@ class QualityTables:
             "before": self.metric("marval", name),
             "after": self.metric("marval-rl", name),
             "gain": Cell(gain, self.provenance.source(row.file)) if gain else plain(None),
-            "paper before": plain(told[0], source),
-            "paper after": plain(told[1], source),
-            "paper gain": plain(self.paper.gain(name), f"difference of two cells of {source}"),
+            "paper before": self.told(told[0], name, source),
+            "paper after": self.told(told[1], name, source),
+            "paper gain": plain(
+                self.paper.gain(name), f"difference of two cells of {source}", self.paper.decimals(name)
+            )
+            if self.paper.gain(name)
+            else plain(None),
         }
 
     def guidance(self) -> Table:
@@ -179,8 +188,8 @@ class QualityTables:
             rows.append(
                 row
                 | {
-                    "paper FID": plain(told.get("fid"), source),
-                    "paper IS": plain(told.get("inception_score"), source),
+                    "paper FID": self.told(told, "fid", source),
+                    "paper IS": self.told(told, "inception_score", source),
                 }
             )
         return Table.of(
@@ -218,11 +227,11 @@ class QualityTables:
         rows = [
             {
                 "model": row["model"],
-                "guidance": plain(row.get("guidance")),
-                "FID": plain(row.get("fid")),
-                "IS": plain(row.get("inception_score")),
-                "seconds/image": plain(row.get("seconds_per_image")),
-                "parameters, million": plain(row.get("parameters_million")),
+                "guidance": self.told(row, "guidance"),
+                "FID": self.told(row, "fid"),
+                "IS": self.told(row, "inception_score"),
+                "seconds/image": self.told(row, "seconds_per_image"),
+                "parameters, million": self.told(row, "parameters_million"),
                 "source": self.paper.table(table)["source"],
             }
             for table in ("table1", "mar_repository")

@@ -23,10 +23,17 @@ class Cell:
     source: Source | None = None
     note: str = ""
     best: bool = False
+    decimals: int | None = None  # as printed by the source; else three or four significant digits
 
     @property
     def text(self) -> str:
-        return number(self.estimate.value) if self.estimate else MISSING
+        if self.estimate is None:
+            return MISSING
+        return (
+            number(self.estimate.value)
+            if self.decimals is None
+            else f"{self.estimate.value:.{self.decimals}f}"
+        )
 
     @property
     def bounds(self) -> str:
@@ -45,9 +52,9 @@ class Cell:
         return "; ".join(parts)
 
 
-def plain(value: float | None, note: str = "") -> Cell:
+def plain(value: float | None, note: str = "", decimals: int | None = None) -> Cell:
     """A cell without interval."""
-    return Cell(None if value is None else Estimate(value), note=note)
+    return Cell(None if value is None else Estimate(value), note=note, decimals=decimals)
 
 
 @dataclass

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from reports.results import Results, md5
+
 SEEDS = [0, 1, 2]
 STEPS = (100, 30, 8, 4, 2, 1)
 
@@ -140,8 +142,6 @@ def preset() -> dict[str, Any]:
 
 
 def record(stage: str, root: Path, outputs: list[str], seconds: float) -> None:
-    from reports.results import md5
-
     write_json(
         root / "records" / f"{stage}.json",
         {
@@ -314,3 +314,8 @@ def write_results(project: Path, name: str = "made-up") -> Path:
     record("evaluate@made-up-marval", root, ["metrics/marval.json"], 12.0)
     record("speed", root, ["speed.json"], 48.0)
     return root
+
+
+def opened(project: Path) -> Results:
+    """The results that `write_results` left in a project folder."""
+    return Results.open("made-up", project / "results" / "made-up", project / "workflow" / "presets")

@@ -11,8 +11,12 @@ from reports.errors import UserError
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
+    commands = {"compare": _compare, "index": _index}
     try:
-        _report(arguments)
+        if arguments and arguments[0] in commands:
+            commands[arguments[0]](arguments[1:])
+        else:
+            _report(arguments)
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -23,6 +27,7 @@ def _report(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m reports",
         description="Turn the result files of a preset into claims, tables, figures and a page.",
+        epilog="Other commands: `python -m reports compare A B -o FILE`, `python -m reports index`.",
     )
     parser.add_argument("preset", help="name of the preset, for example digits")
     parser.add_argument(
@@ -31,15 +36,43 @@ def _report(arguments: list[str]) -> None:
     options = parser.parse_args(arguments)
 
     from reports.build import build
+    from reports.index import write_index
     from reports.results import Results
     from reports.terminal import verdict_table
 
     results = Results.open(options.preset, options.results or Path("results") / options.preset)
     claims = build(results)
+    write_index(results.root.parent)
     print(verdict_table(claims))
     for problem in results.problems:
         print(f"note: {problem}")
     print(f"report: {results.label(results.root / 'report.html')}")
+
+
+def _compare(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports compare", description="Compare two results folders."
+    )
+    parser.add_argument("first", type=Path, help="for example results/digits")
+    parser.add_argument("second", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True, help="page to write")
+    options = parser.parse_args(arguments)
+
+    from reports.compare import write_comparison
+
+    print(f"comparison: {write_comparison(options.first, options.second, options.output)}")
+
+
+def _index(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports index", description="List every preset that has a report."
+    )
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    options = parser.parse_args(arguments)
+
+    from reports.index import write_index
+
+    print(f"index: {write_index(options.results)}")
 
 
 if __name__ == "__main__":

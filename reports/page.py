@@ -60,7 +60,6 @@ def render(
             tables=tables,
             figures=figures,
             curve_ids=[id for id in figures if id.startswith("curves-")],
-            hacking=None,
             galleries=[_gallery(gallery) for gallery in galleries],
             problems=results.problems,
             sources=provenance.sources,

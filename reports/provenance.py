@@ -31,8 +31,8 @@ class Source:
 class Provenance:
     """Hands out one Source for each quoted file, numbered in order of first use."""
 
-    def __init__(self, results: Results) -> None:
-        self._results = results
+    def __init__(self, results: Results, prefix: str = "source") -> None:
+        self._results, self._prefix = results, prefix
         self._sources: dict[Path, Source] = {}
 
     def source(self, file: Path) -> Source:
@@ -41,7 +41,7 @@ class Provenance:
             record = next(
                 (r for r in reversed(self._results.records) if _recorded(r, label) is not None), None
             )
-            self._sources[file] = Source(f"source-{len(self._sources) + 1}", label, md5(file), record)
+            self._sources[file] = Source(f"{self._prefix}-{len(self._sources) + 1}", label, md5(file), record)
         return self._sources[file]
 
     @property

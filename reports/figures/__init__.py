@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reports.figures import frontiers, speeds
+from reports.figures.hacking import reward_hacking
 from reports.figures.style import Drawing, style
 from reports.figures.training import training_curves
 from reports.paper import Paper
@@ -24,4 +25,4 @@ def all_figures(results: Results, paper: Paper) -> dict[str, Drawing]:
     """{id: figure}; a figure without data is left out."""
     with style():
         drawn = [draw(results, paper) for draw in FIGURES]
-        return {d.id: d for d in [*drawn, *training_curves(results)] if d}
+        return {d.id: d for d in [*drawn, reward_hacking(results), *training_curves(results)] if d}

@@ -26,6 +26,7 @@ def all_tables(results: Results, paper: Paper, provenance: Provenance) -> dict[s
         costs.roofline(results, provenance),
         costs.training_costs(results, paper),
         costs.stages(results, provenance),
+        quality.hacking(),
         quality.judges(),
         costs.calibration(results, provenance),
     ]

@@ -174,6 +174,32 @@ class QualityTables:
             else plain(None),
         }
 
+    def hacking(self) -> Table:
+        """What reward fine-tuning did to the training reward, to unseen judges, and to what it may cost."""
+        before, after = (self.results.metrics.get(v, {}) for v in ("marval", "marval-rl"))
+        names = [n for n in METRICS if n in before and n in after]
+        rows = [
+            {
+                "quantity": self._title(name),
+                "role": self._role(before[name]),
+                "before": self.cell(before[name]),
+                "after": self.cell(after[name]),
+                "change": Cell(
+                    difference(after[name].estimate, before[name].estimate),
+                    self.provenance.source(after[name].file),
+                ),
+                "real images": plain(self.results.real_value(name)),
+            }
+            for name in sorted(names, key=lambda name: self._role(before[name]), reverse=True)
+        ]
+        return Table.of("hacking", "Reward fine-tuning: the reward, the judges and the price.", rows)
+
+    @staticmethod
+    def _role(row: Metric) -> str:
+        if row.is_training_reward or row.name == "pick_score":
+            return "training reward"
+        return "unseen judge" if row.name in ("clip_score", "image_reward") else "price"
+
     def guidance(self) -> Table:
         """Table 3."""
         grid = self.results.guidance_grid(self.paper.best_guidance)

@@ -1,0 +1,98 @@
+"""One page that holds two results folders against each other: verdicts, then every metric of every common variant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reports.claims.compare import incomparable
+from reports.index import read_claims
+from reports.intervals import difference
+from reports.output import write_text
+from reports.page import environment, last_started
+from reports.provenance import Provenance
+from reports.results import Metric, Results, natural
+from reports.tables.table import Cell, Table
+from reports.wording import metric_title
+
+
+def write_comparison(
+    first: Path, second: Path, output: Path, presets: Path = Path("workflow/presets")
+) -> Path:
+    """Write a page that compares two results folders, each with a report; returns `output`."""
+    sides = [Results.open(root.name, root, presets) for root in (first, second)]
+    names = _names(first, second)
+    claims = [read_claims(side.root) for side in sides]
+    provenances = [Provenance(side, prefix) for side, prefix in zip(sides, ("first", "second"), strict=True)]
+    tables = [_scores(sides, names, provenances), _times(sides, names)]
+    page = (
+        environment()
+        .get_template("compare.html.j2")
+        .render(
+            names=names,
+            when=[last_started(side) for side in sides],
+            claims=[(id, claims[0].get(id), claims[1].get(id)) for id in sorted({*claims[0], *claims[1]})],
+            tables=[table for table in tables if not table.is_empty],
+            sources=[source for provenance in provenances for source in provenance.sources],
+        )
+    )
+    write_text(output, page)
+    return output
+
+
+def _names(first: Path, second: Path) -> list[str]:
+    """Folder names where they differ, otherwise A and B."""
+    return (
+        [first.name, second.name]
+        if first.name != second.name
+        else [f"{first.name} (A)", f"{second.name} (B)"]
+    )
+
+
+def _scores(sides: list[Results], names: list[str], provenances: list[Provenance]) -> Table:
+    """A row for each metric of each variant that both have, with the difference where it may be taken."""
+    a, b = (side.metrics for side in sides)
+    rows: list[dict[str, Any]] = []
+    for variant in sorted(set(a) & set(b), key=natural):
+        for metric in [m for m in a[variant] if m in b[variant]]:
+            one, two = a[variant][metric], b[variant][metric]
+            rows.append(
+                {
+                    "variant": variant,
+                    "metric": metric_title(metric),
+                    names[0]: Cell(one.estimate, provenances[0].source(one.file), one.judge),
+                    names[1]: Cell(two.estimate, provenances[1].source(two.file), two.judge),
+                    "second minus first": _change(one, two),
+                }
+            )
+    notes = [
+        "A difference is given only where judge and protocol are the same; bold: its 95% interval excludes zero."
+    ]
+    return Table.of("scores", "Every metric of every variant that both have.", rows, notes=notes)
+
+
+def _change(one: Metric, two: Metric) -> Cell | str:
+    if incomparable(one, two):
+        return "not comparable"
+    change = difference(two.estimate, one.estimate)
+    return Cell(change, best=change.has_interval and (change.low > 0 or change.high < 0))
+
+
+def _times(sides: list[Results], names: list[str]) -> Table:
+    """Seconds an image of what both have timed alike; machines may differ, so no verdict."""
+    keys = [
+        {(r.variant, r.batch, r.mode, r.ar_steps): r for r in side.speed} for side in sides
+    ]  # one row each: a file holds one machine's timings
+    rows = [
+        {
+            "variant": f"{variant}, batch {batch}, {mode}, K={steps}",
+            **{
+                f"{name}, ms/image": Cell(found[key].estimate.mapped(lambda x: x * 1000))
+                for name, found in zip(names, keys, strict=True)
+            },
+        }
+        for key in keys[0]
+        if key in keys[1]
+        for variant, batch, mode, steps in [key]
+    ]
+    return Table.of("times", "Time for an image, where both were timed alike. Machines may differ.", rows)

@@ -77,20 +77,12 @@ def kernel_distance(features: NDArray, real: NDArray, settings: DistanceSettings
     return float(result[KEY_METRIC_KID_MEAN])
 
 
-def precision(features: NDArray, real: NDArray, settings: DistanceSettings) -> float:
-    """Share of samples inside the real manifold (Kynkäänniemi et al. 2019).
+def precision_recall(features: NDArray, real: NDArray, settings: DistanceSettings) -> tuple[float, float]:
+    """Share of samples inside the real manifold, share of real images inside the samples' manifold.
 
-    A manifold is the union of balls around its images, each reaching to the k-th nearest neighbour.
+    Kynkäänniemi et al. 2019: a manifold is the union of balls around its images, each reaching to the k-th
+    nearest neighbour.
     """
-    return _precision_recall(features, real, settings)[0]
-
-
-def recall(features: NDArray, real: NDArray, settings: DistanceSettings) -> float:
-    """Share of real images inside the samples' manifold; balls as in `precision`."""
-    return _precision_recall(features, real, settings)[1]
-
-
-def _precision_recall(features: NDArray, real: NDArray, settings: DistanceSettings) -> tuple[float, float]:
     # in float64: fast float32 distances lose the radius of near-duplicates
     from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 

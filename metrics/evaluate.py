@@ -31,7 +31,7 @@ class EvaluationSettings(BaseModel):
         default=1000, ge=100, le=100_000, description="bootstrap resamples for the interval of a mean"
     )
     half_samples: int = Field(
-        default=40, ge=4, le=10_000, description="random halves for the interval of a set-level metric"
+        default=30, ge=4, le=10_000, description="random halves for the interval of a set-level metric"
     )
     frechet_points: int = Field(
         default=8, ge=3, le=100, description="sample counts for the extrapolated Frechet distance"
@@ -44,9 +44,17 @@ class EvaluationSettings(BaseModel):
 class ScoringJudge(NamedJudge, Protocol):
     """Scores each image against its class's prompt."""
 
-    metric: str  # clip_score, image_reward, pick_score
-    role: str  # "unseen judge" or "training reward"
-    report_scale: float  # what a raw score is multiplied by in rows
+    @property
+    def metric(self) -> str:
+        """clip_score, image_reward or pick_score."""
+
+    @property
+    def role(self) -> str:
+        """Either "unseen judge" or "training reward"."""
+
+    @property
+    def report_scale(self) -> float:
+        """What a raw score is multiplied by in rows."""
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -128,41 +136,41 @@ def _distance_metrics(
             frechet_curve(f.features[index], mu, sigma, settings.frechet_points, settings.seed)
         )
 
+    def frechet(f: Features, labels: NDArray[np.int64] | None) -> Value:
+        return lambda index: distances.frechet_to(f.features[index], mu, sigma)
+
+    def inception(f: Features, labels: NDArray[np.int64] | None) -> Value:
+        return lambda index: distances.inception_score(f.logits[index], taken)
+
     metrics: list[tuple[str, bool, Metric, Row]] = [
-        (
-            "frechet_distance",
-            False,
-            lambda f, _: lambda i: distances.frechet_to(f.features[i], mu, sigma),
-            against,
-        ),
+        ("frechet_distance", False, frechet, against),
         ("frechet_distance_infinity", False, infinity, {**against, "points": settings.frechet_points}),
-        (
-            "inception_score",
-            True,
-            lambda f, _: lambda i: distances.inception_score(f.logits[i], taken),
-            splits,
-        ),
+        ("inception_score", True, inception, splits),
     ]
     if real is None:
         return metrics
     size = min(taken.kernel_subset_size, n, len(real))
     subsets = {**against, "subsets": taken.kernel_subsets, "subset_size": size}
     neighbours = {**against, "k": taken.neighbours}
+    shares: dict[tuple[int, bytes], tuple[float, float]] = {}
+
+    def manifold(which: int) -> Metric:
+        def share(features: NDArray[np.float32], index: NDArray[np.int64]) -> float:
+            key = (id(features), index.tobytes())  # precision and recall come of one computation
+            if key not in shares:
+                shares[key] = distances.precision_recall(features[index], real, taken)
+            return shares[key][which]
+
+        return lambda f, _: lambda i: share(f.features, i)
+
+    def kernel(f: Features, labels: NDArray[np.int64] | None) -> Value:
+        return lambda index: distances.kernel_distance(f.features[index], real, taken)
+
     return [
         *metrics,
-        (
-            "kernel_distance",
-            False,
-            lambda f, _: lambda i: distances.kernel_distance(f.features[i], real, taken),
-            subsets,
-        ),
-        (
-            "precision",
-            True,
-            lambda f, _: lambda i: distances.precision(f.features[i], real, taken),
-            neighbours,
-        ),
-        ("recall", True, lambda f, _: lambda i: distances.recall(f.features[i], real, taken), neighbours),
+        ("kernel_distance", False, kernel, subsets),
+        ("precision", True, manifold(0), neighbours),
+        ("recall", True, manifold(1), neighbours),
     ]
 
 

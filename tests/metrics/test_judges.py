@@ -158,7 +158,7 @@ def test_worse_images_are_different_and_in_range(tensors: tuple[Tensor, Tensor])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "least"), [("cnn", 0.93), ("clip", 0.7), ("pick_score", 0.7)])
+@pytest.mark.parametrize(("kind", "least"), [("cnn", 0.93), ("clip", 0.4), ("pick_score", 0.7)])
 def test_a_short_training_learns(
     kind: str, least: float, tensors: tuple[Tensor, Tensor], make: Make, train: Train
 ) -> None:

@@ -1,0 +1,108 @@
+"""Differences between two result files, with intervals; only where both were made under the same protocol."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from metrics.errors import UserError
+from metrics.intervals import Interval, seeds_interval
+from metrics.rows import Row
+
+Verdict = Literal["B better", "A better", "B higher", "A higher", "inconclusive"]
+
+
+def read_rows(path: str | Path) -> list[Row]:
+    """The rows of a metrics/VARIANT.json."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: no such file: give a result file of `python -m metrics evaluate`")
+    try:
+        rows = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}: not JSON ({error.msg}, line {error.lineno}): evaluate the samples again"
+        ) from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "metric" in row for row in rows):
+        raise UserError(
+            f"{path}: not a list of measurements: give a result file of `python -m metrics evaluate`"
+        )
+    return rows
+
+
+def compare(rows_a: list[Row], rows_b: list[Row]) -> list[Row]:
+    """One row for each metric of both: {metric, a, b, difference (B - A), ci_low, ci_high, verdict,
+    interval}.
+
+    Raises UserError where a metric was taken under different protocols: judge, weights, n, reference, crop,
+    splits.
+    """
+    others = {row["metric"]: row for row in rows_b}
+    both = [(row, others[row["metric"]]) for row in rows_a if row["metric"] in others]
+    if not both:
+        raise UserError("the two files have no metric in common: nothing to compare")
+    return [_difference(a, b) for a, b in both]
+
+
+def protocol_difference(a: Row, b: Row) -> str | None:
+    """The first thing in which two measurements' protocols differ, in words; None where they may be compared."""
+    for key in ("judge", "judge_sha256"):
+        if a[key] != b[key]:
+            return f"{key} {a[key]} and {b[key]}"
+    first, second = a["protocol"], b["protocol"]
+    for key in sorted({*first, *second}):
+        if first.get(key) != second.get(key):
+            return f"{key} {first.get(key)} and {second.get(key)}"
+    return None
+
+
+def _difference(a: Row, b: Row) -> Row:
+    differs = protocol_difference(a, b)
+    if differs:
+        raise UserError(
+            f"{a['metric']}: measured under different protocols ({differs}): evaluate both in the same way"
+        )
+    if a["seeds"] == b["seeds"] and len(a["seeds"]) > 1:
+        paired = [y - x for x, y in zip(a["values"], b["values"], strict=True)]
+        interval, how = seeds_interval(paired), "95% t interval of the differences seed by seed"
+    else:
+        interval, how = _independent(a, b), "95% interval combined from both"
+    return {
+        "metric": a["metric"],
+        "a": a["value"],
+        "b": b["value"],
+        "difference": b["value"] - a["value"],
+        "ci_low": interval[0],
+        "ci_high": interval[1],
+        "verdict": _verdict(interval, a["higher_is_better"]),
+        "interval": how,
+    }
+
+
+def _independent(a: Row, b: Row) -> Interval:
+    """Interval of b - a from the two intervals (Zou & Donner's method of variance estimates recovery)."""
+    difference = b["value"] - a["value"]
+    below = ((b["value"] - b["ci_low"]) ** 2 + (a["ci_high"] - a["value"]) ** 2) ** 0.5
+    above = ((b["ci_high"] - b["value"]) ** 2 + (a["value"] - a["ci_low"]) ** 2) ** 0.5
+    return difference - below, difference + above
+
+
+def _verdict(interval: Interval, higher_is_better: bool | None) -> Verdict:
+    low, high = interval
+    if not (low > 0 or high < 0):  # a NaN is inconclusive too
+        return "inconclusive"
+    if higher_is_better is None:
+        return "B higher" if low > 0 else "A higher"
+    return "B better" if (low > 0) == higher_is_better else "A better"
+
+
+def table(rows: list[Row]) -> str:
+    """The comparison as aligned text."""
+    cells: list[list[Any]] = [["metric", "A", "B", "B - A", "95% interval", "verdict"]]
+    for row in rows:
+        interval = f"[{row['ci_low']:+.4g}, {row['ci_high']:+.4g}]"
+        numbers = [f"{row['a']:.4f}", f"{row['b']:.4f}", f"{row['difference']:+.4f}"]
+        cells.append([row["metric"], *numbers, interval, row["verdict"]])
+    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in cells
+    )

@@ -1,0 +1,55 @@
+"""Inception-v3 as the FID literature uses it, by torch-fidelity's own extractor, from a weights file on disk."""
+
+import pickle
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from metrics.errors import UserError
+from metrics.published.weights import file_sha256, require
+
+FILE = "weights-inception-2015-12-05-6726825d.pth"
+
+
+class Inception:
+    """2048 pool features and the 1008 logits without bias, in float32 on any batch size."""
+
+    name = "inception-v3-compat"
+
+    def __init__(self, weights: str | Path) -> None:
+        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
+
+        weights = require(weights, "the Inception weights", URL_INCEPTION_V3)
+        _check_plain(weights)
+        self.sha256: str | None = file_sha256(weights)
+        self._network = FeatureExtractorInceptionV3(
+            self.name,
+            ["2048"],
+            feature_extractor_weights_path=str(weights),
+            feature_extractor_internal_dtype="float32",
+        )
+
+    def to(self, device: str | torch.device) -> "Inception":
+        """Move to a device."""
+        self._network.to(device)
+        return self
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, 2048) float32 from (B, 3, H, W) uint8."""
+        (features,) = self._network(images.to(self._network.fc.weight.device))
+        return features
+
+    def head(self, features: Tensor) -> Tensor:
+        """(B, 1008) logits without the bias, which is what the Inception score is defined on."""
+        return features @ self._network.fc.weight.float().T
+
+
+def _check_plain(weights: Path) -> None:
+    """torch-fidelity unpickles the file without restriction, so it has to load under the restriction first."""
+    try:
+        torch.load(weights, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise UserError(
+            f"{weights}: not a plain weights file ({type(error).__name__}): fetch {FILE} again"
+        ) from error

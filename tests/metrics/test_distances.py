@@ -1,0 +1,126 @@
+"""The same numbers as torch-fidelity end to end, and as a float64 evaluation of the formulas."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.linalg import sqrtm
+from torch import Tensor
+
+from metrics import distances, judges
+from metrics.distances import DistanceSettings
+from metrics.features import Features, extract
+from metrics.reference import Reference, statistics
+from metrics.samples import Samples
+
+
+@pytest.fixture(scope="module")
+def found(held_out: Samples, cnn: judges.Cnn) -> Features:
+    return extract(cnn, held_out)
+
+
+@pytest.fixture(scope="module")
+def fidelity(
+    held_out: Samples,
+    digits: tuple[np.ndarray, np.ndarray],
+    cnn: judges.Cnn,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, float]:
+    """torch-fidelity's own answer from PNG folders, with the small cnn registered as its feature extractor."""
+    from torch_fidelity import calculate_metrics, register_feature_extractor
+    from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+    class Extractor(FeatureExtractorBase):
+        def __init__(self, name: str, features_list: list[str], **_: object) -> None:
+            super().__init__(name, features_list)
+            self.cnn = cnn
+
+        @staticmethod
+        def get_provided_features_list() -> tuple[str, ...]:
+            return "penultimate", "logits"
+
+        @staticmethod
+        def get_default_feature_layer_for_metric(metric: str) -> str:
+            return "logits" if metric == "isc" else "penultimate"
+
+        @staticmethod
+        def can_be_compiled() -> bool:
+            return False
+
+        def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+            features = self.cnn.features(images)
+            answers = {"penultimate": features, "logits": self.cnn.head(features)}
+            return tuple(answers[name] for name in self.features_list)
+
+    register_feature_extractor("digits-cnn-for-test", Extractor)
+    folders = [tmp_path_factory.mktemp(name) for name in ("made", "real")]
+    for folder, images in zip(folders, (held_out.images, digits[0][:1000]), strict=True):
+        for index, image in enumerate(images):
+            Image.fromarray(image).save(folder / f"{index:05d}.png")
+    return calculate_metrics(
+        input1=str(folders[0]),
+        input2=str(folders[1]),
+        feature_extractor="digits-cnn-for-test",
+        isc=True,
+        fid=True,
+        kid=True,
+        prc=True,
+        kid_subset_size=100,
+        cuda=False,
+        cache=False,
+        save_cpu_ram=True,
+        verbose=False,
+    )
+
+
+def test_frechet_distance_is_torch_fidelitys(found: Features, reference: Reference, fidelity: dict) -> None:
+    ours = distances.frechet_to(found.features, reference.mu, reference.sigma)
+    assert ours == pytest.approx(fidelity["frechet_inception_distance"], rel=1e-4)
+
+
+def test_frechet_distance_is_the_formula_in_float64(found: Features, reference: Reference) -> None:
+    mu, sigma = statistics(found.features)
+    root = sqrtm(sigma @ reference.sigma).real
+    expected = ((mu - reference.mu) ** 2).sum() + np.trace(sigma + reference.sigma - 2 * root)
+    assert distances.frechet_to(found.features, reference.mu, reference.sigma) == pytest.approx(
+        expected, rel=1e-6
+    )
+
+
+def test_inception_score_is_torch_fidelitys_and_the_formula(found: Features, fidelity: dict) -> None:
+    ours = distances.inception_score(found.logits, DistanceSettings())
+    assert ours == pytest.approx(fidelity["inception_score_mean"], rel=1e-4)
+    p = torch.from_numpy(found.logits).double().softmax(1).numpy()
+    whole = np.exp((p * (np.log(p) - np.log(p.mean(0)))).sum(1).mean())
+    single = distances.inception_score(found.logits, DistanceSettings(inception_splits=1))
+    assert single == pytest.approx(whole, rel=1e-9)
+
+
+def test_kernel_distance_and_manifolds_are_torch_fidelitys(
+    found: Features, reference: Reference, fidelity: dict
+) -> None:
+    assert reference.features is not None
+    kernel = distances.kernel_distance(found.features, reference.features, DistanceSettings())
+    assert kernel == pytest.approx(fidelity["kernel_inception_distance_mean"], rel=1e-3, abs=1e-6)
+    precision, recall = distances.precision_recall(found.features, reference.features, DistanceSettings())
+    assert precision == pytest.approx(fidelity["precision"], abs=3e-3)  # its distances are float32
+    assert recall == pytest.approx(fidelity["recall"], abs=3e-3)
+
+
+def test_class_order_lowers_the_inception_score_only_where_order_is_kept(
+    found: Features, held_out: Samples
+) -> None:
+    assert held_out.labels is not None
+    ordered = found.logits[held_out.labels.argsort(kind="stable")]
+    shuffled, given = DistanceSettings(), DistanceSettings(inception_order="as-given")
+    assert distances.inception_score(ordered, shuffled) > 5
+    assert distances.inception_score(ordered, given) < 2.5
+
+
+def test_kernel_distance_takes_smaller_subsets_of_small_sets(found: Features) -> None:
+    small = found.features[:40]
+    assert np.isfinite(distances.kernel_distance(small, found.features, DistanceSettings(kernel_subsets=5)))
+
+
+def test_features_do_not_depend_on_the_batch(held_out: Samples, cnn: judges.Cnn, found: Features) -> None:
+    assert np.allclose(extract(cnn, held_out, batch=37).features, found.features, atol=1e-5)

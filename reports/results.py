@@ -7,6 +7,9 @@ import hashlib
 import json
 import math
 import re
+import struct
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +22,12 @@ from reports.errors import UserError
 from reports.intervals import Estimate
 
 T = TypeVar("T")
+
+# what readers raise for a file that is cut off, of another format, or of another shape than agreed
+DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError),
+    *(csv.Error, struct.error, yaml.YAMLError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,7 @@ class Results:
             return None
         try:
             return reader(path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        except DAMAGE as error:
             self.problems.append(
                 f"{self.label(path)} is damaged: {type(error).__name__} {error}".splitlines()[0]
             )
@@ -121,8 +130,11 @@ class Results:
     def metrics(self) -> dict[str, dict[str, Metric]]:
         """{variant: {metric name: row}}."""
         read = {path.stem: self.read(path, _read_metrics) for path in self._folder("metrics", ".json")}
+        unscored = [variant for variant in self.variants if variant not in read]
         if not read:
             self.problems.append("metrics/ is empty: no variant has been evaluated")
+        elif unscored:
+            self.problems.append(f"not evaluated although in the preset: {', '.join(unscored)}")
         return {variant: rows for variant, rows in read.items() if rows is not None}
 
     @cached_property

@@ -28,7 +28,7 @@ def metric_title(name: str) -> str:
 
 
 def number(value: float | int | None, digits: int = 3) -> str:
-    """`digits` significant digits, one more from 10 on (as the paper prints 29.78 and 247.7); a dash for what is unknown.
+    """`digits` significant digits, one more from 10 on (where the paper has them too); a dash for what is unknown.
 
     Integers are counts and are written in full.
     """

@@ -18,7 +18,7 @@ REWARD = "reward"
 
 def reward_hacking(results: Results) -> Drawing | None:
     """Mean over seeds of each quantity, moved to 0 at the first step and scaled to 1 at its largest change."""
-    runs = [columns for name, columns in results.curves.items() if re.fullmatch(r"marval-rl-s\d+", name)]
+    runs = [_with_reward(c) for name, c in results.curves.items() if re.fullmatch(r"marval-rl-s\d+", name)]
     names = [n for n in (REWARD, *METRICS) if all(n in run for run in runs)] if runs else []
     if REWARD not in names or len(names) < 2:
         return None
@@ -47,6 +47,13 @@ def reward_hacking(results: Results) -> Drawing | None:
         "reward are a gain; a distance that rises with it is the price."
     )
     return finish(figure, "reward-hacking", caption, "; ".join(told))
+
+
+def _with_reward(columns: dict[str, list[float]]) -> dict[str, list[float]]:
+    """The loss of reward fine-tuning is minus the reward."""
+    if REWARD in columns or "loss_reward" not in columns:
+        return columns
+    return columns | {REWARD: [-x for x in columns["loss_reward"]]}
 
 
 def _mean(runs: list[dict[str, list[float]]], name: str) -> tuple[NDArray, NDArray]:

@@ -13,16 +13,17 @@ from reports.wording import METRICS, number, plural
 
 LEFT_OUT = ("step", "seconds")
 TITLES = {
-    "loss": "loss",
-    "mse": "noise, mean squared error",
-    "vlb": "variational bound term",
-    "loss_l1": "student, L1",
-    "loss_l2": "student, L2",
-    "loss_auxiliary": "auxiliary network",
-    "grad_norm": "gradient norm",
+    "loss_reconstruction": "loss, reconstruction",
+    "loss_kl": "loss, KL",
+    "loss_mse": "loss, squared error of noise",
+    "loss_vlb": "loss, variational bound",
+    "loss_l1": "loss of the student, L1",
+    "loss_l2": "loss of the student, L2",
+    "loss_auxiliary": "loss of the auxiliary network",
+    "loss_reward": "loss (minus the training reward)",
     "reward": "training reward",
-    "ema_distance": "distance to the average",
 }
+PREFIXES = {"loss_": "loss, ", "grad_norm_": "gradient norm, ", "ema_distance_": "distance to average, "}
 PANELS = 6
 POINTS = 300  # drawn for each line; longer curves are averaged in groups
 
@@ -60,7 +61,7 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
     for axes in grid.flat[len(columns) :]:
         axes.set_visible(False)
     for axes, column in zip(grid.flat, columns, strict=False):
-        axes.set_title(TITLES.get(column) or METRICS.get(column) or column.replace("_", " "))
+        axes.set_title(_title(name, column))
         axes.set_xlabel("step")
         for i, stem in enumerate(stems):
             curve = results.curves[stem]
@@ -72,6 +73,16 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
     told = "; ".join(_told(results, stem, columns) for stem in stems)
     return finish(figure, f"curves-{name}", f"Training curves of {name} ({plural(len(stems), 'run')}).", told)
+
+
+def _title(name: str, column: str) -> str:
+    """What a column holds; the judges' columns hold the loss of each judge."""
+    if name == "judges":
+        return f"loss of {column}"
+    for prefix, words in PREFIXES.items():
+        if column.startswith(prefix) and column not in TITLES:
+            return words + column.removeprefix(prefix)
+    return TITLES.get(column) or METRICS.get(column) or column.replace("_", " ")
 
 
 def _thinned(x: list[float], y: list[float]) -> tuple[np.ndarray, np.ndarray]:

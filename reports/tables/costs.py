@@ -84,18 +84,15 @@ def stages(results: Results, provenance: Provenance) -> Table:
     rows = [
         {
             "stage": record.stage,
-            "wall time": Cell(
-                Estimate(_number(record.get("wall_seconds"))), provenance.source(record.file), "seconds"
+            "wall time, s": Cell(
+                Estimate(_number(record.get("wall_seconds"))), provenance.source(record.file)
             ),
-            "in words": seconds(_number(record.get("wall_seconds"))),
-            "peak memory, MB": Cell(
-                Estimate(_number(record.get("peak_memory_mb"))), provenance.source(record.file)
-            ),
+            "peak memory, MB": Cell(_whole(record.get("peak_memory_mb")), provenance.source(record.file)),
             "machine": machine(record.get("machine")),
         }
         for record in results.records
     ]
-    return Table.of("stages", "What each stage cost here.", rows, notes=["Wall time in seconds."])
+    return Table.of("stages", "What each stage cost here.", rows)
 
 
 def training_costs(results: Results, paper: Paper) -> Table:
@@ -159,6 +156,10 @@ def _milliseconds(estimate: Estimate, provenance: Provenance, file: Path) -> Cel
 
 def _reciprocal(estimate: Estimate) -> Estimate:
     return ratio(Estimate(1.0, 1.0, 1.0), estimate)
+
+
+def _whole(value: Any) -> Estimate | None:
+    return Estimate(round(value)) if isinstance(value, int | float) else None
 
 
 def _number(value: Any) -> float:

@@ -159,9 +159,7 @@ class QualityTables:
         told = [self.paper.row("table2", role=role) for role in ("student", "reinforced")]
         return {
             "judge": f"{metric_title(name)} ({row.judge})",
-            "role": "training reward"
-            if row.is_training_reward or name == "pick_score"
-            else "unseen in training",
+            "role": self._role(row),
             "before": self.metric("marval", name),
             "after": self.metric("marval-rl", name),
             "gain": Cell(gain, self.provenance.source(row.file)) if gain else plain(None),

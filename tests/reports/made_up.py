@@ -186,13 +186,13 @@ def curves(root: Path) -> None:
     base = {"step": list(step), "seconds": list(step * 0.05)}
     write_curve(
         root / "curves" / "tokenizer.csv",
-        base | {"loss": falling(1), "psnr": list(20 + 10 * (1 - np.exp(-step / 200)))},
+        base | {"loss_reconstruction": falling(1), "psnr": list(20 + 10 * (1 - np.exp(-step / 200)))},
     )
-    write_curve(root / "curves" / "judge-cnn.csv", base | {"loss": falling(2)})
+    write_curve(root / "curves" / "judges.csv", base | {"cnn": falling(2), "clip": falling(3)})
     for seed in SEEDS:
         write_curve(
             root / "curves" / f"teacher-s{seed}.csv",
-            base | {"loss": falling(1), "mse": falling(0.9), "vlb": falling(0.1)},
+            base | {"loss_mse": falling(1), "loss_vlb": falling(0.1)},
         )
         losses = {"loss_l1": falling(0.5), "loss_l2": falling(0.4), "loss_auxiliary": falling(0.8)}
         write_curve(root / "curves" / f"marval-s{seed}.csv", base | losses)
@@ -203,8 +203,8 @@ def curves(root: Path) -> None:
             {
                 "step": list(few),
                 "seconds": list(few),
-                "reward": list(2.9 + 0.4 * few),
-                "grad_norm": list(1 + 0 * few),
+                "loss_reward": list(-2.9 - 0.4 * few),
+                "grad_norm_student": list(1 + 0 * few),
                 "clip_score": clip,
                 "image_reward": [float(0.4 + 0.015 * x) if x % 2 == 0 else float("nan") for x in few],
                 "frechet_distance": [float(0.9 + 0.005 * x * x) if x % 2 == 0 else float("nan") for x in few],

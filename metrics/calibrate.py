@@ -13,9 +13,8 @@ import numpy as np
 
 from metrics import distances
 from metrics.distances import DistanceSettings
-from metrics.errors import UserError
 from metrics.features import FeatureJudge, extract
-from metrics.reference import Reference, read_reference, statistics
+from metrics.reference import read_reference, statistics, with_features
 from metrics.samples import read_samples
 
 # ADM's evaluator on admnet_guided_upsampled_imagenet256.npz; another framework's Inception differs in the
@@ -55,26 +54,17 @@ def adm_cases(batch: str | Path, reference: str | Path, inception: FeatureJudge)
     images.
     """
     features = extract(inception, read_samples(batch))
-    statistics_ = read_reference(reference)
+    known = with_features(read_reference(reference), inception)
     settings = DistanceSettings(inception_order="as-given")
     got = {
         "inception_score": distances.inception_score(features.logits, settings),
-        "frechet_distance": distances.frechet_to(features.features, statistics_.mu, statistics_.sigma),
+        "frechet_distance": distances.frechet_to(features.features, known.mu, known.sigma),
     }
-    real = _reference_features(statistics_, reference, inception)
-    if real is not None:
-        got["precision"], got["recall"] = distances.precision_recall(features.features, real, settings)
-    return [Case(f"ADM's batch, {m}", ADM_ANCHOR[m], value, ADM_TOLERANCE[m]) for m, value in got.items()]
-
-
-def _reference_features(known: Reference, path: str | Path, judge: FeatureJudge) -> np.ndarray | None:
-    """Features of the reference: stored ones, or of the images that ADM's file carries beside its statistics."""
     if known.features is not None:
-        return known.features
-    try:
-        return extract(judge, read_samples(path)).features
-    except UserError:
-        return None  # MAR's file: statistics alone
+        got["precision"], got["recall"] = distances.precision_recall(
+            features.features, known.features, settings
+        )
+    return [Case(f"ADM's batch, {m}", ADM_ANCHOR[m], value, ADM_TOLERANCE[m]) for m, value in got.items()]
 
 
 def _gaussians() -> list[Case]:

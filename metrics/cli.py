@@ -18,7 +18,7 @@ from metrics.errors import UserError
 from metrics.evaluate import EvaluationSettings, ScoringJudge, evaluate, image_scores
 from metrics.features import FeatureJudge
 from metrics.judges.prompts import TEMPLATE
-from metrics.reference import make_reference, read_reference
+from metrics.reference import make_reference, read_reference, with_features
 from metrics.samples import read_samples
 
 FEATURE_JUDGE = "a miniature judge's .json, or the .pth with torch-fidelity's Inception weights"
@@ -81,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     reference.add_argument("--judge", required=True, metavar="FILE", help=FEATURE_JUDGE)
     reference.add_argument("-o", "--output", required=True, metavar="NPZ")
     reference.set_defaults(command=_statistics)
+    for command in (score, check, reference):
+        command.add_argument(
+            "--device", default="cpu", help="torch device of the networks (default: %(default)s)"
+        )
     return parser
 
 
@@ -95,7 +99,7 @@ ORDER_HELP = (
 
 def _evaluate(options: argparse.Namespace) -> int:
     samples = read_samples(options.samples)
-    judge, speed = _feature_judge(options.judge)
+    judge, speed = _feature_judge(options.judge, options.device)
     scorers = [_scorer(text, options) for text in options.scorer]
     if scorers and samples.labels is None:
         raise UserError(
@@ -106,7 +110,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     )
     cache = FeatureCache(options.cache) if options.cache else None
     scores = image_scores(samples, scorers, settings.batch)
-    rows = evaluate(samples, judge, scorers, read_reference(options.reference), settings, cache, scores)
+    reference = read_reference(options.reference)
+    reference.check_judge(judge)
+    rows = evaluate(samples, judge, scorers, with_features(reference, judge), settings, cache, scores)
     if options.output:
         _write(Path(options.output), (json.dumps(rows, indent=2) + "\n").encode())
         if scores:
@@ -127,7 +133,9 @@ def _calibrate(options: argparse.Namespace) -> int:
     cases = embedded_cases()
     published = (options.adm_batch, options.adm_reference, options.inception)
     if all(published):
-        cases += adm_cases(options.adm_batch, options.adm_reference, _feature_judge(options.inception)[0])
+        cases += adm_cases(
+            options.adm_batch, options.adm_reference, _feature_judge(options.inception, options.device)[0]
+        )
     elif any(published):
         raise UserError("ADM's calibration needs all of --adm-batch, --adm-reference and --inception")
     for case in cases:
@@ -138,17 +146,17 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _statistics(options: argparse.Namespace) -> int:
     images = read_samples(options.images)
-    judge, _ = _feature_judge(options.judge)
+    judge, _ = _feature_judge(options.judge, options.device)
     make_reference(images.images, images.labels, judge).save(options.output)
     return 0
 
 
-def _feature_judge(path: str) -> tuple[FeatureJudge, dict[str, int]]:
+def _feature_judge(path: str, device: str) -> tuple[FeatureJudge, dict[str, int]]:
     """The judge and the settings that suit its size."""
     if path.endswith((".pth", ".pt")):
         from metrics.published.inception import Inception
 
-        return Inception(path), INCEPTION_SETTINGS
+        return Inception(path).to(device), INCEPTION_SETTINGS
     from metrics import judges
 
     judge = judges.load(path)
@@ -167,38 +175,38 @@ def _scorer(text: str, options: argparse.Namespace) -> ScoringJudge:
         judge = judges.load(path)
         if not judge.metric:
             raise UserError(f"{path}: a {judge.kind} judge does not score prompts: give it as --judge")
-        return judge
+        return judge.to(options.device)
     if kind not in PUBLISHED or not path:
         raise UserError(f"--scorer {text!r}: write KIND=PATH with KIND one of judge, {', '.join(PUBLISHED)}")
     if options.classes is None:
         raise UserError(f"--scorer {text!r} needs --classes, a JSON list of class names by index")
     if options.template.count("{}") != 1:
         raise UserError(f"--template {options.template!r} needs exactly one {{}} where the class name goes")
-    return PUBLISHED[kind](path, _class_names(options.classes), options.template)
+    return PUBLISHED[kind](path, _class_names(options.classes), options.template, options.device)
 
 
-def _clip(model_name: str) -> Callable[[str, list[str], str], ScoringJudge]:
-    def make(path: str, names: list[str], template: str) -> ScoringJudge:
+def _clip(model_name: str) -> Callable[[str, list[str], str, str], ScoringJudge]:
+    def make(path: str, names: list[str], template: str, device: str) -> ScoringJudge:
         from metrics.published.clip import OpenClip
 
-        return OpenClip.from_file(model_name, path, names, template)
+        return OpenClip.from_file(model_name, path, names, template).to(device)
 
     return make
 
 
-def _image_reward(path: str, names: list[str], template: str) -> ScoringJudge:
+def _image_reward(path: str, names: list[str], template: str, device: str) -> ScoringJudge:
     from metrics.published.image_reward import ImageRewardV1
 
-    return ImageRewardV1.from_folder(path, names, template)
+    return ImageRewardV1.from_folder(path, names, template).to(device)
 
 
-def _pick_score(path: str, names: list[str], template: str) -> ScoringJudge:
+def _pick_score(path: str, names: list[str], template: str, device: str) -> ScoringJudge:
     from metrics.published.pick_score import PickScoreV1
 
-    return PickScoreV1.from_folder(path, names, template)
+    return PickScoreV1.from_folder(path, names, template).to(device)
 
 
-PUBLISHED: dict[str, Callable[[str, list[str], str], ScoringJudge]] = {
+PUBLISHED: dict[str, Callable[[str, list[str], str, str], ScoringJudge]] = {
     "clip-l": _clip("ViT-L-14-quickgelu"),
     "clip-b": _clip("ViT-B-32-quickgelu"),
     "image-reward": _image_reward,

@@ -58,6 +58,11 @@ class Judge(nn.Module):
     def name(self) -> str:
         return self.config.name
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; images are moved there."""
+        return next(self.parameters()).device
+
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) loss of each sample; every random number comes from the CPU `generator`."""
         raise NotImplementedError
@@ -78,10 +83,9 @@ class Judge(nn.Module):
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 256
     ) -> NDArray[np.float32]:
         """(N,) raw fp32 scores, from (N, H, W, 3) uint8 images and (N,) labels."""
-        device = next(self.parameters()).device
         parts = [
             self.score(
-                to_bchw(images[i : i + batch]).to(device), torch.from_numpy(labels[i : i + batch]).to(device)
+                to_bchw(images[i : i + batch]), torch.from_numpy(labels[i : i + batch]).to(self.device)
             )
             for i in range(0, len(images), batch)
         ]
@@ -98,7 +102,7 @@ class Judge(nn.Module):
                 f"judge {self.name} takes images of shape (B, 3, {size}, {size}), got {tuple(images.shape)}: "
                 "resize them or use the judge that was trained at their size"
             )
-        return unit_float(images) * 2 - 1
+        return unit_float(images.to(self.device)) * 2 - 1
 
     def save(self, path: str | Path) -> None:
         """Write PATH.safetensors and PATH.json; each appears complete or not at all."""

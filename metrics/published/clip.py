@@ -72,6 +72,12 @@ class OpenClip:
         name = f"{model_name}/openai"
         return cls(model, preprocess, class_names, template, name, file_sha256(weights))
 
+    def to(self, device: str | torch.device) -> "OpenClip":
+        """Move to a device."""
+        self._model.to(device)
+        self._text = None
+        return self
+
     @torch.no_grad()
     def score_images(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 64

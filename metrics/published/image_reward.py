@@ -69,6 +69,12 @@ class ImageRewardV1:
             )
         return cls(model, class_names, template, file_sha256(weights))
 
+    def to(self, device: str | torch.device) -> "ImageRewardV1":
+        """Move to a device."""
+        self._model.to(device)
+        self._model.device = device  # the package keeps it as a plain attribute
+        return self
+
     def rewards(self, pixels: Tensor, labels: Tensor) -> Tensor:
         """(B,) rewards from preprocessed pixels (B, 3, 224, 224); differentiable in the pixels."""
         text = self._model.blip.tokenizer(

@@ -55,6 +55,12 @@ class PickScoreV1:
         processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model, processor, class_names, template, file_sha256(folder))
 
+    def to(self, device: str | torch.device) -> "PickScoreV1":
+        """Move to a device."""
+        self._model.to(device)
+        self._text = None
+        return self
+
     @torch.no_grad()
     def score_images(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 64

@@ -72,6 +72,21 @@ def test_calibrate_passes_and_fails_with_a_wrong_metric(
     assert run(["calibrate"]) == 1
 
 
+def test_published_calibration_measures_the_batch_that_it_is_given(
+    folder: Path, cnn: judges.Cnn, tmp_path: Path
+) -> None:
+    with np.load(folder / "real-stats.npz") as known, np.load(folder / "real.npz") as real:
+        np.savez(tmp_path / "adm.npz", mu=known["mu"], sigma=known["sigma"], arr_0=real["arr_0"])
+        np.savez(tmp_path / "mar.npz", mu=known["mu"], sigma=known["sigma"])
+    assert evaluate(folder, "a", "--order as-given") == 0
+    rows = {row["metric"]: row["value"] for row in json.loads((folder / "a.json").read_text())}
+    cases = {case.name: case for case in calibrate.adm_cases(folder / "a.npz", tmp_path / "adm.npz", cnn)}
+    for metric in ("inception_score", "frechet_distance", "precision", "recall"):
+        assert cases[f"ADM's batch, {metric}"].got == pytest.approx(rows[metric], rel=1e-6)
+        assert not cases[f"ADM's batch, {metric}"].passed
+    assert len(calibrate.adm_cases(folder / "a.npz", tmp_path / "mar.npz", cnn)) == 2
+
+
 def test_user_errors_are_one_line_and_status_2(folder: Path) -> None:
     command = (
         f"-m metrics evaluate {folder}/none.npz --reference {folder}/real-stats.npz --judge {folder}/cnn.json"

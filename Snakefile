@@ -11,8 +11,12 @@ STAGES = resolved_stages()
 
 rule all:
     input:
-        [out for stage in STAGES for out in stage.outputs],
+        final_outputs(STAGES),
     default_target: True
+
+
+onstart:
+    start_warm_process()
 
 
 for stage in STAGES:
@@ -33,5 +37,6 @@ for stage in STAGES:
         threads: stage.threads
         resources:
             mem_mb=stage.memory_mb,
+        # progress and errors go to the terminal (stderr), DVC's remarks to the log
         shell:
-            "SNAKEMAKE_STAGE={params.address} dvc --wait-for-lock repro --single-item {params.address}"
+            "SNAKEMAKE_STAGE={params.address} dvc --wait-for-lock repro --single-item {params.address} > {log}"

@@ -6,8 +6,10 @@ import argparse
 import errno
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from marval import warm
 from marval.errors import UserError
 
 STAGES = (
@@ -33,9 +35,18 @@ STATUS_USER_ERROR = 2
 STATUS_INTERRUPTED = 130
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
+    if options.command == "warm":
+        return warm.serve(options.socket, main)
+    delegated = warm.delegate(arguments)
+    return run(options) if delegated is None else delegated
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one command in this process."""
     try:
         _dispatch(options)
     except UserError as error:
@@ -57,7 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m marval", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     runs = commands.add_parser("runs", help="write workflow/runs.yaml from params.yaml and the presets")
-    runs.add_argument("--check", type=Path, metavar="COPY", help="fail if it is stale; else write a JSON copy")
+    runs.add_argument(
+        "--check", type=Path, metavar="COPY", help="fail if it is stale; else write a JSON copy"
+    )
+    server = commands.add_parser(
+        "warm", help="serve stage commands from a process with the packages imported"
+    )
+    server.add_argument("socket", type=Path)
     for stage in STAGES:
         command = commands.add_parser(stage, help=f"run the stage {stage} of dvc.yaml")
         command.add_argument("preset")

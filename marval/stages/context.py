@@ -79,7 +79,9 @@ def stage_run(stage: str, preset_name: str, variant: str | None, seed: int | Non
     fingerprint = _fingerprint(declared)
     context = Context(preset, declared, variant, seed, folder / fingerprint)
     torch.set_num_threads(stage_threads(preset, stage))
-    torch.set_deterministic_debug_mode("error")  # the other spelling imports the compiler, which takes seconds
+    torch.set_deterministic_debug_mode(
+        "error"
+    )  # the other spelling imports the compiler, which takes seconds
     with _exclusive(folder), _logging(declared):
         started, clock = datetime.now(UTC), time.monotonic()
         earlier = _seconds_before(context.checkpoints)

@@ -80,5 +80,7 @@ def refresh() -> bool:
 def check(copy: Path) -> None:
     """UserError if the lists are stale; else a JSON copy of them, which says what the results consist of."""
     if not RUNS.is_file() or RUNS.read_text() != render():
-        raise UserError(f"{RUNS} does not match {PARAMS} and the presets: run `python -m marval runs`, then again")
+        raise UserError(
+            f"{RUNS} does not match {PARAMS} and the presets: run `python -m marval runs`, then again"
+        )
     write_json(copy, expand(active_presets()))

@@ -6,6 +6,7 @@ the first round warms up and is not counted. Time does not depend on the weights
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,4 +157,4 @@ def _print(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         ms, low, high = (1000 * row[key] for key in ("seconds_per_image", "ci_low", "ci_high"))
         lines.append(f"{row['variant']:<16}{row['batch']:>6}{ms:>13.2f}   {low:.2f} to {high:.2f}")
-    print("\n".join(lines))  # noqa: T201
+    sys.stderr.write("\n".join(lines) + "\n")

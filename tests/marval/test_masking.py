@@ -1,5 +1,6 @@
 """Masks, orders and the unmasking schedule."""
 
+import itertools
 import math
 
 import pytest
@@ -35,7 +36,7 @@ def test_schedule_reveals_at_least_one_token_each_step(tokens, steps):
     counts = [tokens, *unmasking_schedule(tokens, steps)]
     assert len(counts) == steps + 1
     assert counts[-1] == 0
-    assert all(before > after for before, after in zip(counts, counts[1:], strict=False))
+    assert all(before > after for before, after in itertools.pairwise(counts))
 
 
 def test_schedule_follows_the_cosine():
@@ -44,7 +45,7 @@ def test_schedule_follows_the_cosine():
     ]
     # the published figures for 64 steps and 256 tokens: between 1 and 7 tokens a step
     counts = [256, *unmasking_schedule(256, 64)]
-    assert {before - after for before, after in zip(counts, counts[1:], strict=False)} == set(range(1, 8))
+    assert {before - after for before, after in itertools.pairwise(counts)} == set(range(1, 8))
 
 
 def test_schedule_refuses_more_steps_than_tokens():

@@ -1,8 +1,8 @@
 # From DVC's resolved stages to what the rules need. Functions only; the rules are in the Snakefile.
 import hashlib
 import os
+import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,10 @@ sys.path.insert(0, str(Path(workflow.basedir)))
 # stage commands say `dvc` and `python`: those of this very environment, also where it is not activated
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
+# one thread for a stage unless its settings say more: idle helper threads slow down the stages beside it
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from marval import warm
 from marval.errors import UserError
 from marval.stages import grid
 from marval.stages.preset import load_preset, stage_threads
@@ -67,9 +71,22 @@ def describe(stage, makers, presets, changed):
         inputs=[*dict.fromkeys(made), stamp(stage, made, changed)],
         outputs=[out.def_path for out in stage.outs],
         threads=workflow.cores or 1 if alone else stage_threads(preset, kind),
-        log=f"logs/{stage.addressing.replace('@', '/')}.log",
+        log=f"logs/dvc/{stage.addressing}.log",
         benchmark=f"logs/benchmarks/{stage.addressing}.tsv",
     )
+
+
+def final_outputs(stages):
+    """What no other stage reads: asking for it asks for everything."""
+    read = {path for stage in stages for path in stage.inputs}
+    return [out for stage in stages for out in stage.outputs if out not in read]
+
+
+def start_warm_process():
+    """Local stages run as forks of one process that has the heavy packages imported; it ends with this one."""
+    path = f".snakemake/warm-{os.getpid()}.socket"
+    os.environ[warm.VARIABLE] = path
+    subprocess.Popen([sys.executable, "-m", "marval", "warm", path], start_new_session=True)
 
 
 def is_within(path, folder):

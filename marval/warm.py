@@ -1,0 +1,168 @@
+"""A warm process: the heavy packages are imported once, and each stage runs in a fork of it.
+
+Importing torch, diffusers, open_clip and their like takes up to ten seconds of a core, and a reproduction has some forty
+stages. Snakemake starts `python -m marval warm SOCKET`; a stage command that finds the socket (environment variable
+MARVAL_WARM) hands its arguments, environment and terminal over and waits. Only third-party packages are imported beforehand:
+the project's own code is read afresh by every child. Without the socket a command runs in its own process, with equal results.
+
+Ctrl-C is passed on to the child. When a client is killed, so is its child; when the parent of the server is gone, it ends.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+VARIABLE = "MARVAL_WARM"
+PACKAGES = ("torch", "scipy.stats", "safetensors.torch", "pydantic", "yaml", "tqdm", "PIL.Image")
+HEAVY = (
+    "diffusers.models.autoencoders.autoencoder_kl",
+    "open_clip",
+    "ImageReward.ImageReward",
+    "torch_fidelity",
+)
+INTERRUPT = b"interrupt"
+PARENT_CHECK_SECONDS = 2.0
+
+Main = Callable[[Sequence[str]], int]
+
+
+def delegate(arguments: Sequence[str]) -> int | None:
+    """Run a command in the warm process; its exit status, or None where there is no warm process to ask."""
+    path = os.environ.get(VARIABLE)
+    if not path:
+        return None
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(path)
+        except OSError:
+            return None
+        request = json.dumps(
+            {"arguments": list(arguments), "cwd": os.getcwd(), "environment": dict(os.environ)}
+        ).encode()
+        header = len(request).to_bytes(4, "big")
+        socket.send_fds(connection, [header], [0, 1, 2])
+        connection.sendall(request)
+        return _await_status(connection)
+
+
+def _await_status(connection: socket.socket) -> int:
+    while True:
+        try:
+            status = connection.recv(16)
+        except KeyboardInterrupt:
+            connection.sendall(INTERRUPT)
+            continue
+        if status:
+            return int(status)
+        sys.stderr.write("marval: error: the warm process ended unexpectedly: run the same command again\n")
+        return 1
+
+
+def serve(path: Path, main: Main) -> int:
+    """Import the packages and serve until the parent process is gone. `main` is what children run."""
+    parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the stages
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
+        listener.bind(str(path))
+        listener.listen()  # early clients wait while the packages are imported
+        _preload()
+        selector.register(listener, selectors.EVENT_READ)
+        try:
+            while os.getppid() == parent:
+                for key, _ in selector.select(PARENT_CHECK_SECONDS):
+                    _handle(key, selector, main)
+        finally:
+            path.unlink(missing_ok=True)
+    return 0
+
+
+def _preload() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in (*PACKAGES, *HEAVY):
+            importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # imported objects stay shared between the children
+
+
+def _handle(key: selectors.SelectorKey, selector: selectors.BaseSelector, main: Main) -> None:
+    """A new client, a word from a client, or the end of a child."""
+    if isinstance(key.fileobj, socket.socket) and key.data is None:
+        connection, _ = key.fileobj.accept()
+        pid = _fork(connection, selector, main)
+        selector.register(connection, selectors.EVENT_READ, data=pid)
+        selector.register(os.pidfd_open(pid), selectors.EVENT_READ, data=(pid, connection))
+    elif isinstance(key.fileobj, socket.socket):
+        word = key.fileobj.recv(64)
+        _signal(key.data, signal.SIGINT if word else signal.SIGKILL)
+        if not word:
+            selector.unregister(key.fileobj)
+    else:
+        pid, connection = key.data
+        selector.unregister(key.fd)
+        os.close(key.fd)
+        _, state = os.waitpid(pid, 0)
+        if connection.fileno() in selector.get_map():
+            selector.unregister(connection)
+            connection.sendall(str(_status(state)).encode())
+        connection.close()
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # it has just ended by itself
+
+
+def _status(state: int) -> int:
+    code = os.waitstatus_to_exitcode(state)
+    return code if code >= 0 else 128 - code
+
+
+def _fork(connection: socket.socket, selector: selectors.BaseSelector, main: Main) -> int:
+    header, streams, _, _ = socket.recv_fds(connection, 4, 3)
+    request = b""
+    while len(request) < int.from_bytes(header, "big"):
+        request += connection.recv(65536)
+    pid = os.fork()
+    if pid:
+        for stream in streams:
+            os.close(stream)
+        return pid
+    status = 1
+    try:
+        for target, stream in enumerate(streams):
+            os.dup2(stream, target)
+        status = _child(json.loads(request), selector, main)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _child(request: dict, selector: selectors.BaseSelector, main: Main) -> int:
+    for key in list(selector.get_map().values()):
+        if isinstance(key.fileobj, socket.socket):
+            key.fileobj.detach()
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    del os.environ[VARIABLE]
+    os.chdir(request["cwd"])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    return main(request["arguments"])

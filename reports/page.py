@@ -130,6 +130,7 @@ def _gallery(gallery: Gallery) -> dict[str, Any]:
             "alt": p.alt,
             "caption": p.caption,
             "pixelated": p.pixelated,
+            "tall": p.height > p.width,
             "shown_width": min(p.width * (2 if p.pixelated else 1), 1080),
         }
         for p in gallery.pictures

@@ -24,6 +24,7 @@ class Picture:
     alt: str
     caption: str
     width: int
+    height: int
     pixelated: bool = False
 
 
@@ -54,7 +55,7 @@ def grid(images: NDArray, columns: int, alt: str, caption: str, gap: int = 2) ->
     else:
         canvas.save(stream, format="JPEG", quality=85)
     return Picture(
-        _uri(stream.getvalue(), "png" if small else "jpeg"), alt, caption, canvas.width, pixelated=small
+        _uri(stream.getvalue(), "png" if small else "jpeg"), alt, caption, *canvas.size, pixelated=small
     )
 
 
@@ -65,13 +66,13 @@ def file_picture(path: Path, alt: str, caption: str, longest: int = 900) -> Pict
     with Image.open(path) as image:
         if max(image.size) <= longest:
             return Picture(
-                _uri(path.read_bytes(), "png"), alt, caption, image.width, pixelated=max(image.size) < 500
+                _uri(path.read_bytes(), "png"), alt, caption, *image.size, pixelated=max(image.size) < 500
             )
         shown = image.convert("RGB")
         shown.thumbnail((longest, longest))
     stream = io.BytesIO()
     shown.save(stream, format="JPEG", quality=85)
-    return Picture(_uri(stream.getvalue(), "jpeg"), alt, caption, shown.width)
+    return Picture(_uri(stream.getvalue(), "jpeg"), alt, caption, *shown.size)
 
 
 def _uri(content: bytes, kind: str) -> str:

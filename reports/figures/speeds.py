@@ -40,7 +40,9 @@ def speedup_by_regime(results: Results, paper: Paper) -> Drawing | None:
             va="center",
         )
     bound = paper.tolerance("C2", "speedup")[0]
-    axes.axvline(bound, color=INK, linestyle="--", linewidth=1, label=f"the claim's bound, {limit(bound)}")
+    axes.axvline(
+        bound, color=INK, linestyle="--", linewidth=1, zorder=0, label=f"the claim's bound, {limit(bound)}"
+    )
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.14)

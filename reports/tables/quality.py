@@ -235,16 +235,18 @@ class QualityTables:
         return Table.of(
             "ablations",
             "Every variant by every metric.",
-            [
-                {"variant": v} | {self._title(n): self.metric(v, n) for n in names}
-                for v in self.results.metrics
-            ],
+            [{"variant": v} | {self._title(n): self.metric(v, n) for n in names} for v in self._ordered()],
             directions,
             [
                 "Within-class variance has no better end: it is compared with that of the real images (row real)."
             ],
             UNRANKED,
         )
+
+    def _ordered(self) -> list[str]:
+        """Evaluated variants: real images, then in the preset's order, then any that the preset does not know."""
+        wanted = ["real", *self.results.variants, *self.results.metrics]
+        return [v for v in dict.fromkeys(wanted) if v in self.results.metrics]
 
     def paper_rows(self) -> Table:
         """The paper's own system-level table and that of MAR's authors."""

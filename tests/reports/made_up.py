@@ -280,7 +280,7 @@ def write_results(project: Path, name: str = "made-up") -> Path:
     root = project / "results" / name
     root.mkdir(parents=True)
     (project / "workflow" / "presets").mkdir(parents=True, exist_ok=True)
-    (project / "workflow" / "presets" / f"{name}.yaml").write_text(yaml.safe_dump(preset()))
+    (project / "workflow" / "presets" / f"{name}.yaml").write_text(yaml.safe_dump(preset(), sort_keys=False))
     for variant, means in MEANS.items():
         write_metrics(root, variant, means)
     write_json(root / "speed.json", speed_rows())

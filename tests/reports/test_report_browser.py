@@ -36,7 +36,7 @@ addEventListener("load", () => {
     figures: all("svg").filter((e) => e.getBoundingClientRect().height > 50).length,
     pictures: all("img").filter((e) => e.complete && e.naturalWidth > 0).length,
     broken: all("img").filter((e) => !e.naturalWidth).length,
-    verdicts: all("#verdicts tbody tr").map((e) => [e.cells[0].innerText, e.cells[2].innerText]),
+    verdicts: all("#verdicts tbody tr").map((e) => [e.cells[0].innerText, e.cells[1].innerText]),
     requests: performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:")),
     ink: getComputedStyle(document.body).color,
     axes: all('svg [style*="stroke: currentColor"]').slice(0, 3).map((e) => getComputedStyle(e).stroke),

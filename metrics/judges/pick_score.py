@@ -26,7 +26,6 @@ class PickScoreConfig(JudgeConfig):
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)
     embedding: int = Field(default=24, ge=4, le=1024)
-    steps: int = Field(default=400, ge=1, le=100_000)
     scale: float = Field(
         default=10.0, gt=0, le=100, description="logit scale, fixed: it bounds the score and its slope"
     )

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from reports.claims.compare import incomparable
+from reports.formats import Metric
 from reports.index import read_claims
 from reports.intervals import difference
 from reports.output import write_text
 from reports.page import environment, last_started
 from reports.provenance import Provenance
-from reports.results import Metric, Results, natural
+from reports.results import Results, natural
 from reports.tables.table import Cell, Table
 from reports.wording import metric_title
 

@@ -11,9 +11,10 @@ from markupsafe import Markup
 
 from reports.claims import Claim, Part, as_rows
 from reports.figures import Drawing
+from reports.formats import Record
 from reports.paper import Paper
 from reports.provenance import Provenance
-from reports.results import Record, Results
+from reports.results import Results
 from reports.samples import Gallery
 from reports.tables import Table
 from reports.tables.costs import machine

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from reports.results import Record, Results, md5
+from reports.formats import Record, md5
+from reports.results import Results
 
 
 @dataclass(frozen=True)

@@ -2,80 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
-import math
 import re
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from reports.errors import UserError
-from reports.intervals import Estimate
-
-T = TypeVar("T")
-
-# what readers raise for a file that is cut off, of another format, or of another shape than agreed
-DAMAGE = (
-    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError),
-    *(csv.Error, struct.error, yaml.YAMLError, zipfile.BadZipFile, zlib.error),
+from reports.formats import (
+    DAMAGE,
+    Metric,
+    Record,
+    Speed,
+    read_curve,
+    read_json,
+    read_metrics,
+    read_record,
+    read_rows,
+    read_speed,
+    read_yaml,
 )
 
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of metrics/VARIANT.json."""
-
-    variant: str
-    name: str
-    estimate: Estimate
-    n: int | None
-    judge: str
-    judge_sha256: str
-    protocol: dict[str, Any]
-    higher_is_better: bool | None
-    file: Path
-
-    @property
-    def is_training_reward(self) -> bool:
-        return "training" in str(self.protocol.get("role", ""))
-
-
-@dataclass(frozen=True)
-class Speed:
-    """One row of speed.json; seconds for one image."""
-
-    model: str
-    variant: str
-    device: str
-    batch: int
-    ar_steps: int
-    diffusion_steps: int  # 1 for a distilled model
-    mode: str
-    estimate: Estimate
-    shares: dict[str, float]
-    floor_seconds: float | None
-    file: Path
-
-
-@dataclass(frozen=True)
-class Record:
-    """One stage run, records/STAGE.json."""
-
-    stage: str
-    content: dict[str, Any]
-    file: Path
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self.content.get(key, default)
+T = TypeVar("T")
 
 
 @dataclass
@@ -95,7 +45,7 @@ class Results:
                 f"{root} is missing: run `snakemake` for the preset {preset}, or name the folder with --results"
             )
         results = cls(root.resolve(), preset)
-        results.settings = results.read(presets / f"{preset}.yaml", _read_yaml) or {}
+        results.settings = results.read(presets / f"{preset}.yaml", read_yaml) or {}
         return results
 
     # --- files ----------------------------------------------------------------------
@@ -129,7 +79,7 @@ class Results:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Metric]]:
         """{variant: {metric name: row}}."""
-        read = {path.stem: self.read(path, _read_metrics) for path in self._folder("metrics", ".json")}
+        read = {path.stem: self.read(path, read_metrics) for path in self._folder("metrics", ".json")}
         unscored = [variant for variant in self.variants if variant not in read]
         if not read:
             self.problems.append("metrics/ is empty: no variant has been evaluated")
@@ -139,34 +89,34 @@ class Results:
 
     @cached_property
     def speed(self) -> list[Speed]:
-        return self.read(self.root / "speed.json", _read_speed) or []
+        return self.read(self.root / "speed.json", read_speed) or []
 
     @cached_property
     def records(self) -> list[Record]:
-        read = [self.read(path, _read_record) for path in self._folder("records", ".json")]
+        read = [self.read(path, read_record) for path in self._folder("records", ".json")]
         if not read:
             self.problems.append("records/ is empty: no stage has left a record")
         return sorted((r for r in read if r), key=lambda r: (str(r.get("started", "")), r.stage))
 
     @cached_property
     def judges(self) -> list[dict[str, Any]]:
-        rows = self.read(self.root / "judges" / "quality.json", _read_rows)
+        rows = self.read(self.root / "judges" / "quality.json", read_rows)
         return rows or []
 
     @cached_property
     def calibration(self) -> list[dict[str, Any]]:
         """Rows {check, expected, measured, tolerance, passed}; empty where the preset calibrates nothing."""
-        return self.read(self.root / "calibration.json", _read_rows, required=False) or []
+        return self.read(self.root / "calibration.json", read_rows, required=False) or []
 
     @cached_property
     def curves(self) -> dict[str, dict[str, list[float]]]:
         """{file stem: {column: values}}; an absent value is nan."""
-        read = {path.stem: self.read(path, _read_curve) for path in self._folder("curves", ".csv")}
+        read = {path.stem: self.read(path, read_curve) for path in self._folder("curves", ".csv")}
         return {name: columns for name, columns in read.items() if columns}
 
     @cached_property
     def classes(self) -> list[str]:
-        return self.read(self.root / "data" / "classes.json", lambda p: [str(x) for x in _read_json(p)]) or []
+        return self.read(self.root / "data" / "classes.json", lambda p: [str(x) for x in read_json(p)]) or []
 
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
@@ -247,109 +197,3 @@ def natural(name: str) -> list[Any]:
         for part in re.split(r"(\d+(?:\.\d+)?)", name)
         if part
     ]
-
-
-def md5(path: Path) -> str:
-    """The hash that DVC records for a file."""
-    state = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            state.update(chunk)
-    return state.hexdigest()
-
-
-# --- one reader for each format; any of them may raise, Results.read turns that into a line --------------------
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    content = yaml.safe_load(path.read_text())
-    if not isinstance(content, dict):
-        raise ValueError("not a mapping")
-    return content
-
-
-def _read_json(path: Path) -> Any:
-    return json.loads(path.read_text())
-
-
-def _read_rows(path: Path) -> list[dict[str, Any]]:
-    rows = _read_json(path)
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("not a list of rows")
-    return rows
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _read_metrics(path: Path) -> dict[str, Metric]:
-    return {row["metric"]: _metric(row, path) for row in _read_rows(path)}
-
-
-def _metric(row: dict[str, Any], path: Path) -> Metric:
-    estimate = Estimate(
-        float(row["value"]),
-        _number(row.get("ci_low")),
-        _number(row.get("ci_high")),
-        tuple(float(x) for x in row.get("values") or ()),
-        tuple(int(x) for x in row.get("seeds") or ()),
-        str(row.get("interval") or ""),
-    )
-    return Metric(
-        variant=path.stem,
-        name=str(row["metric"]),
-        estimate=estimate,
-        n=row.get("n"),
-        judge=str(row.get("judge") or ""),
-        judge_sha256=str(row.get("judge_sha256") or ""),
-        protocol=row.get("protocol") or {},
-        higher_is_better=row.get("higher_is_better"),
-        file=path,
-    )
-
-
-SHARES = ("encoder", "decoder", "head", "tokenizer")
-
-
-def _read_speed(path: Path) -> list[Speed]:
-    return [_speed(row, path) for row in _read_rows(path)]
-
-
-def _speed(row: dict[str, Any], path: Path) -> Speed:
-    shares = row.get("shares") or row.get("component_shares") or {k: row[k] for k in SHARES if k in row}
-    floor = row.get("floor_seconds")
-    return Speed(
-        model=str(row["model"]),
-        variant=str(row["variant"]),
-        device=str(row.get("device", "")),
-        batch=int(row["batch"]),
-        ar_steps=int(row["ar_steps"]),
-        diffusion_steps=int(row.get("diffusion_steps") or 1),
-        mode=str(row["mode"]),
-        estimate=Estimate(
-            float(row["seconds_per_image"]), _number(row.get("ci_low")), _number(row.get("ci_high"))
-        ),
-        shares={str(k): float(v) for k, v in shares.items() if v is not None},
-        floor_seconds=None if floor is None else float(floor),
-        file=path,
-    )
-
-
-def _read_record(path: Path) -> Record:
-    content = _read_json(path)
-    return Record(str(content.get("stage", path.stem)), content, path)
-
-
-def _read_curve(path: Path) -> dict[str, list[float]]:
-    with path.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    columns = {key: [_cell(row.get(key)) for row in rows] for key in (rows[0] if rows else {}) if key}
-    return {key: values for key, values in columns.items() if not all(map(math.isnan, values))}
-
-
-def _cell(text: str | None) -> float:
-    try:
-        return float(text) if text else math.nan
-    except ValueError:
-        return math.nan

@@ -10,8 +10,9 @@ from reports.claims.one_step import one_step
 from reports.claims.quality import quality
 from reports.claims.reward import reward
 from reports.claims.speedup import speedup
+from reports.formats import md5
 from reports.paper import Paper
-from reports.results import Results, md5
+from reports.results import Results
 
 CLAIMS = (one_step, speedup, quality, reward, guidance)
 

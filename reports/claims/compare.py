@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from reports.claims.model import Part, Verdict, below
+from reports.formats import Metric
 from reports.intervals import Estimate, difference, ratio
-from reports.results import Metric, Results
+from reports.results import Results
 from reports.wording import ARROW, interval, limit, metric_title, number
 
 DISTANCE = "frechet_distance"

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reports.claims.model import Claim, Part, Verdict, above
+from reports.formats import Speed
 from reports.intervals import Estimate, ratio
 from reports.paper import Paper
-from reports.results import Results, Speed
+from reports.results import Results
 from reports.wording import interval, limit, plural, seconds
 
 PLAIN_MODES = ("reference", "eager")  # the published sampler, step by step; the claim's mode

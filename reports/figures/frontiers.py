@@ -14,7 +14,7 @@ from reports.figures.style import Drawing, colour, finish
 from reports.intervals import Estimate
 from reports.paper import Paper
 from reports.results import Results
-from reports.tables.quality import single_image
+from reports.tables.cells import single_image
 from reports.wording import interval, metric_title, number, seconds
 
 Point = tuple[float, Estimate, str]  # x, y with interval, variant

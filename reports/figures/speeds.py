@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from reports.claims.speedup import regimes
 from reports.figures.style import COLOURS, INK, SEQUENCE, Drawing, finish
+from reports.formats import SHARES
 from reports.paper import Paper
-from reports.results import SHARES, Results
+from reports.results import Results
 from reports.wording import interval, limit, number
 
 MOST_BARS = 16

@@ -8,6 +8,7 @@ from reports.results import Results
 from reports.tables import costs
 from reports.tables.quality import QualityTables
 from reports.tables.table import Cell, Table
+from reports.tables.trust import TrustTables
 
 __all__ = ["Cell", "Table", "all_tables"]
 
@@ -15,19 +16,20 @@ __all__ = ["Cell", "Table", "all_tables"]
 def all_tables(results: Results, paper: Paper, provenance: Provenance) -> dict[str, Table]:
     """{id: table} in the order of the page; a table without content is left out."""
     quality = QualityTables(results, paper, provenance)
+    trust = TrustTables(results, paper, provenance)
     tables = [
         quality.system(),
         quality.reward(),
         quality.guidance(),
         quality.ablations(),
-        quality.paper_rows(),
+        trust.paper_rows(),
         costs.speedups(results, paper, provenance),
         costs.timings(results, provenance),
         costs.roofline(results, provenance),
         costs.training_costs(results, paper),
         costs.stages(results, provenance),
-        quality.hacking(),
-        quality.judges(),
+        trust.hacking(),
+        trust.judges(),
         costs.calibration(results, provenance),
     ]
     return {table.id: table for table in tables if not table.is_empty}

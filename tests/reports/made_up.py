@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from reports.results import Results, md5
+from reports.formats import md5
+from reports.results import Results
 
 SEEDS = [0, 1, 2]
 STEPS = (100, 30, 8, 4, 2, 1)

@@ -13,8 +13,9 @@ import yaml
 from made_up import opened
 
 from reports.claims import CLAIMS, Claim, Verdict, as_rows, evaluate
+from reports.formats import md5
 from reports.paper import Paper
-from reports.results import Results, md5
+from reports.results import Results
 
 Change = Callable[[dict[str, dict[str, float]]], None]
 

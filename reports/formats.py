@@ -1,0 +1,181 @@
+"""The formats of result files: one row type and one reader for each. A reader may raise anything in DAMAGE."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import struct
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reports.intervals import Estimate
+
+SHARES = ("encoder", "decoder", "head", "tokenizer")
+
+# what readers raise for a file that is cut off, of another format, or of another shape than agreed
+DAMAGE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError),
+    *(csv.Error, struct.error, yaml.YAMLError, zipfile.BadZipFile, zlib.error),
+)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of metrics/VARIANT.json."""
+
+    variant: str
+    name: str
+    estimate: Estimate
+    n: int | None
+    judge: str
+    judge_sha256: str
+    protocol: dict[str, Any]
+    higher_is_better: bool | None
+    file: Path
+
+    @property
+    def is_training_reward(self) -> bool:
+        return "training" in str(self.protocol.get("role", ""))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """One row of speed.json; seconds for one image."""
+
+    model: str
+    variant: str
+    device: str
+    batch: int
+    ar_steps: int
+    diffusion_steps: int  # 1 for a distilled model
+    mode: str
+    estimate: Estimate
+    shares: dict[str, float]
+    floor_seconds: float | None
+    file: Path
+
+
+@dataclass(frozen=True)
+class Record:
+    """One stage run, records/STAGE.json."""
+
+    stage: str
+    content: dict[str, Any]
+    file: Path
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.content.get(key, default)
+
+
+def md5(path: Path) -> str:
+    """The hash that DVC records for a file."""
+    state = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            state.update(chunk)
+    return state.hexdigest()
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A mapping."""
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict):
+        raise ValueError("not a mapping")
+    return content
+
+
+def read_json(path: Path) -> Any:
+    """Anything."""
+    return json.loads(path.read_text())
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """A list of rows."""
+    rows = read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("not a list of rows")
+    return rows
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def read_metrics(path: Path) -> dict[str, Metric]:
+    """{metric name: row} of metrics/VARIANT.json."""
+    return {row["metric"]: _metric(row, path) for row in read_rows(path)}
+
+
+def _metric(row: dict[str, Any], path: Path) -> Metric:
+    estimate = Estimate(
+        float(row["value"]),
+        _number(row.get("ci_low")),
+        _number(row.get("ci_high")),
+        tuple(float(x) for x in row.get("values") or ()),
+        tuple(int(x) for x in row.get("seeds") or ()),
+        str(row.get("interval") or ""),
+    )
+    return Metric(
+        variant=path.stem,
+        name=str(row["metric"]),
+        estimate=estimate,
+        n=row.get("n"),
+        judge=str(row.get("judge") or ""),
+        judge_sha256=str(row.get("judge_sha256") or ""),
+        protocol=row.get("protocol") or {},
+        higher_is_better=row.get("higher_is_better"),
+        file=path,
+    )
+
+
+def read_speed(path: Path) -> list[Speed]:
+    """The rows of speed.json."""
+    return [_speed(row, path) for row in read_rows(path)]
+
+
+def _speed(row: dict[str, Any], path: Path) -> Speed:
+    shares = row.get("shares") or row.get("component_shares") or {k: row[k] for k in SHARES if k in row}
+    floor = row.get("floor_seconds")
+    return Speed(
+        model=str(row["model"]),
+        variant=str(row["variant"]),
+        device=str(row.get("device", "")),
+        batch=int(row["batch"]),
+        ar_steps=int(row["ar_steps"]),
+        diffusion_steps=int(row.get("diffusion_steps") or 1),
+        mode=str(row["mode"]),
+        estimate=Estimate(
+            float(row["seconds_per_image"]), _number(row.get("ci_low")), _number(row.get("ci_high"))
+        ),
+        shares={str(k): float(v) for k, v in shares.items() if v is not None},
+        floor_seconds=None if floor is None else float(floor),
+        file=path,
+    )
+
+
+def read_record(path: Path) -> Record:
+    """records/STAGE.json."""
+    content = read_json(path)
+    return Record(str(content.get("stage", path.stem)), content, path)
+
+
+def read_curve(path: Path) -> dict[str, list[float]]:
+    """{column: values} of a curve; an absent value is nan and a column without values is left out."""
+    with path.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = {key: [_cell(row.get(key)) for row in rows] for key in (rows[0] if rows else {}) if key}
+    return {key: values for key, values in columns.items() if not all(map(math.isnan, values))}
+
+
+def _cell(text: str | None) -> float:
+    try:
+        return float(text) if text else math.nan
+    except ValueError:
+        return math.nan

@@ -1,0 +1,111 @@
+"""The cells of the tables: a measured or printed number with where it comes from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reports.claims.compare import DISTANCE
+from reports.claims.speedup import PLAIN_MODES, size_of
+from reports.formats import Metric, Speed
+from reports.intervals import Estimate, ratio
+from reports.models import parameters_million
+from reports.paper import Paper
+from reports.provenance import Provenance
+from reports.results import Results
+from reports.tables.table import Cell, plain
+from reports.wording import metric_title
+
+
+class Cells:
+    """Cells from one preset's results and from the paper; `provenance` collects the files that they quote."""
+
+    def __init__(self, results: Results, paper: Paper, provenance: Provenance) -> None:
+        self.results, self.paper, self.provenance = results, paper, provenance
+        self.size = results.size or "B"  # a smaller model is set beside the paper's smallest
+
+    def metric(self, variant: str, name: str) -> Cell:
+        row = self.results.metric(variant, name)
+        return self.cell(row) if row else plain(None)
+
+    def cell(self, row: Metric) -> Cell:
+        note = f"judge {row.judge}" if row.judge else ""
+        return Cell(row.estimate, self.provenance.source(row.file), f"{note}, n={row.n}" if row.n else note)
+
+    def told(self, row: dict[str, Any], quantity: str, source: str = "") -> Cell:
+        """A number of the paper, with the decimals that it prints."""
+        value = row.get(quantity)
+        return plain(value, source) if value is None else plain(value, source, self.paper.decimals(quantity))
+
+    def seconds(self, variant: str) -> Cell:
+        row = single_image(self.results, variant)
+        if row is None:
+            return plain(None)
+        return Cell(
+            row.estimate,
+            self.provenance.source(row.file),
+            f"batch 1, {row.mode}, K={row.ar_steps}, {row.device}",
+        )
+
+    def parameters(self, variant: str) -> Cell:
+        found = parameters_million(self.results, variant)
+        if found is None:
+            return plain(None)
+        return Cell(Estimate(found[0]), self.provenance.source(found[1]))
+
+    def speedup(self, variant: str) -> Cell:
+        teacher = single_image(self.results, f"teacher-{self.paper.teacher_steps}")
+        row = single_image(self.results, variant)
+        if teacher is None or row is None or _setting(teacher) != _setting(row):
+            return plain(None)
+        source = self.provenance.source(row.file)
+        return Cell(
+            Estimate(1.0) if row is teacher else ratio(teacher.estimate, row.estimate),
+            source,
+            f"batch 1, {row.mode}",
+        )
+
+    def evaluations(self, variant: str) -> Cell:
+        """Head evaluations for an image: AR steps x diffusion steps, twice with the guidance's second branch."""
+        steps = self.results.ar_steps(variant)
+        settings = self.results.variants.get(variant, {})
+        if steps is None:
+            return plain(None)
+        guided = settings.get("diffusion_steps") is not None and float(settings.get("guidance") or 1) != 1
+        return plain(
+            steps * int(settings.get("diffusion_steps") or 1) * (2 if guided else 1),
+            "counted from the preset",
+        )
+
+    def distance(self) -> str:
+        judge = next((rows[DISTANCE].judge for rows in self.results.metrics.values() if DISTANCE in rows), "")
+        return f"Fréchet distance ({judge})" if judge else "Fréchet distance"
+
+    def title(self, name: str) -> str:
+        return self.distance() if name == DISTANCE else metric_title(name)
+
+    @staticmethod
+    def role(row: Metric) -> str:
+        if row.is_training_reward or row.name == "pick_score":
+            return "training reward"
+        return "unseen judge" if row.name in ("clip_score", "image_reward") else "price"
+
+    def known(self, variant: str) -> bool:
+        return variant in self.results.metrics or any(row.variant == variant for row in self.results.speed)
+
+
+def single_image(results: Results, variant: str) -> Speed | None:
+    """The timing that the paper's table has: batch 1, no optimisation; on an accelerator, size B, the preset's AR steps first."""
+    rows = [
+        row for row in results.speed if row.variant == variant and row.batch == 1 and row.mode in PLAIN_MODES
+    ]
+    wanted = results.ar_steps(variant)
+
+    def order(row: Speed) -> tuple[bool, bool, bool]:
+        return "cpu" in row.device.lower(), size_of(row.model) not in ("B", None), row.ar_steps != wanted
+
+    return min(rows, key=order, default=None)
+
+
+def _setting(row: Speed) -> tuple[int, str, str, str | None]:
+    """What two timings must share for their ratio to be the method's."""
+    return row.ar_steps, row.mode, row.device, size_of(row.model)

@@ -82,8 +82,11 @@ def load(path: str | Path) -> Judge:
         config_class = KINDS[description["kind"]][1]
         config = config_class.model_validate(description["config"])
         judge = build(description["kind"], config, description["class_names"])
-    except (KeyError, TypeError, json.JSONDecodeError, ValidationError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{file}: not a judge's description ({reason}): train the judge again") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{file}: config.{key}: {first['msg'].lower()}: train the judge again") from error
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise UserError(f"{file}: not a judge's description ({error!r}): train the judge again") from error
     judge.read_weights(stem, description)
     return judge.eval().requires_grad_(False)

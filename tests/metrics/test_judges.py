@@ -89,6 +89,11 @@ def test_weights_of_another_judge_are_refused(tmp_path: Path, make: Make) -> Non
     (tmp_path / "one.json").write_text('{"kind": "oracle"}')
     with pytest.raises(UserError, match="not a judge's description"):
         judges.load(tmp_path / "one")
+    description = (tmp_path / "two.json").read_text().replace('"width": 16', '"width": 0')
+    (tmp_path / "two.json").write_text(description)
+    with pytest.raises(UserError, match=r"two\.json: config\.width: input should be greater than") as caught:
+        judges.load(tmp_path / "two")
+    assert "\n" not in str(caught.value)
 
 
 def test_wrong_image_size_and_unknown_settings_are_refused(

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from reports.claims.compare import incomparable
 from reports.formats import Metric
 from reports.index import read_claims
-from reports.intervals import difference
+from reports.intervals import Estimate, difference
 from reports.output import write_text
 from reports.page import environment, last_started
 from reports.provenance import Provenance
 from reports.results import Results, natural
 from reports.tables.table import Cell, Table
-from reports.wording import metric_title
+from reports.wording import MISSING, interval, metric_title
 
 
 def write_comparison(
@@ -31,6 +32,7 @@ def write_comparison(
         .get_template("compare.html.j2")
         .render(
             names=names,
+            ours=_ours,
             when=[last_started(side) for side in sides],
             claims=[(id, claims[0].get(id), claims[1].get(id)) for id in sorted({*claims[0], *claims[1]})],
             tables=[table for table in tables if not table.is_empty],
@@ -39,6 +41,14 @@ def write_comparison(
     )
     write_text(output, page)
     return output
+
+
+def _ours(row: dict[str, Any]) -> str:
+    """A claim's measured value from claims.json."""
+    if row.get("ours") is None:
+        return MISSING
+    low, high = (math.nan if row.get(key) is None else float(row[key]) for key in ("ci_low", "ci_high"))
+    return interval(Estimate(float(row["ours"]), low, high))
 
 
 def _names(first: Path, second: Path) -> list[str]:

@@ -70,10 +70,13 @@ def render(
 
 
 def last_started(results: Results) -> str:
-    """ISO time of the latest stage run, empty without records: a report's date is its results' date, so that it can be
-    made again byte for byte.
+    """When the latest stage run started, empty without records.
+
+    A report's date is its results' date, so that it can be made again byte for byte.
     """
-    return max((str(r.get("started", "")) for r in results.records), default="")
+    latest = max((str(r.get("started", "")) for r in results.records), default="")
+    day, _, time = latest.partition("T")
+    return f"{day} {time[:5]} UTC" if time else latest
 
 
 def _scope_note(results: Results, claims: list[Claim]) -> str:

@@ -39,7 +39,7 @@ def test_index_lists_presets_with_claims_only(two: Path) -> None:
     assert 'href="b/report.html"' in page
     assert "empty" not in page
     assert page.count("reproduced</span>") == 10
-    assert "2026-01-02" in page
+    assert "2026-01-02 03:04 UTC" in page
 
 
 def test_index_of_nothing_says_so(tmp_path: Path) -> None:
@@ -52,6 +52,7 @@ def test_comparison_shows_differences_only_where_they_may_be_taken(two: Path) ->
     page = output.read_text()
     assert "a against b" in page
     assert "not comparable" in page
+    assert "34.02 [33.07, 35.00], proxy" in page
     assert re.search(r"<strong>(<span[^>]*>)?1\.00", page)
 
 

@@ -30,6 +30,8 @@ DISK_ERRORS = {
     errno.EACCES: "permission denied: make the folder writable for this user",
     errno.EPERM: "not permitted: make the folder writable for this user",
     errno.EROFS: "the file system is read-only: work in a writable copy",
+    errno.ENOTDIR: "something that is not a folder is in the way: move it away",
+    errno.EEXIST: "something that is not a folder is in the way: move it away",
 }
 STATUS_USER_ERROR = 2
 STATUS_INTERRUPTED = 130

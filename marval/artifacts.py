@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +18,8 @@ import numpy as np
 from torch import Tensor, nn
 
 from marval.errors import UserError
+
+FULL_BYTES = 1 << 16
 
 
 @contextmanager
@@ -29,6 +33,11 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+    except Exception as error:
+        # libraries report a full disk in words of their own
+        if shutil.disk_usage(path.parent).free < FULL_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,7 +72,7 @@ def read_json(path: Path) -> Any:
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
     """Compressed npz; equal arrays give equal bytes."""
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays)
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

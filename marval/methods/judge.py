@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -13,24 +13,26 @@ from marval.training.optimisation import OptimiserConfig, build_optimiser
 CLIP_NORM = 1.0
 
 
-class TrainableJudge(Protocol):
-    """A module with a per-sample loss on images `(B, 3, H, W)` in [0, 1] and labels `(B,)`."""
-
-    def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor: ...
+# per-sample loss `(B,)` of images `(B, 3, H, W)` and labels `(B,)`, with all randomness from the generator
+JudgeLoss = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 
 
 class JudgeMethod:
     """Trains on images drawn with replacement."""
 
-    def __init__(self, judge: nn.Module, lr: float, batch: int, images: Tensor, labels: Tensor) -> None:
-        self.judge, self.batch, self.images, self.labels = judge.train(), batch, images, labels
+    def __init__(
+        self, judge: nn.Module, loss: JudgeLoss, lr: float, batch: int, images: Tensor, labels: Tensor
+    ) -> None:
+        self.judge_loss, self.batch, self.images, self.labels = loss, batch, images, labels
         self.ema: dict = {}
-        optimiser = build_optimiser(judge, OptimiserConfig(lr=lr, weight_decay=0.01, clip=CLIP_NORM))
-        self.updates = [Update("judge", judge, optimiser, self.loss, CLIP_NORM)]
+        optimiser = build_optimiser(
+            judge, OptimiserConfig(lr=lr, weight_decay=0.01, warmup_steps=0, clip=CLIP_NORM)
+        )
+        self.updates = [Update("judge", judge.train(), optimiser, self.loss, CLIP_NORM)]
 
     def draw(self, step: int) -> tuple[Tensor, Tensor]:
         index = torch.randint(len(self.images), (self.batch,))
         return self.images[index], self.labels[index]
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        return {"loss": self.judge.training_loss(*batch, torch.default_generator)}
+        return {"loss": self.judge_loss(*batch, torch.default_generator)}

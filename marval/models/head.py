@@ -93,16 +93,15 @@ class DenoisingHead(nn.Module):
 
     def _initialise(self) -> None:
         """MAR's: Xavier linears, small time embedding, zero modulations and zero output, so that it starts at 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        nn.init.normal_(self.time_embed.mlp[0].weight, std=0.02)
-        nn.init.normal_(self.time_embed.mlp[2].weight, std=0.02)
-        zeroed = [block.adaLN_modulation[1] for block in self.res_blocks]
-        for linear in [*zeroed, self.final_layer.adaLN_modulation[1], self.final_layer.linear]:
-            nn.init.zeros_(linear.weight)
+        linears = {name: module for name, module in self.named_modules() if isinstance(module, nn.Linear)}
+        for name, linear in linears.items():
             nn.init.zeros_(linear.bias)
+            if "adaLN" in name or name == "final_layer.linear":
+                nn.init.zeros_(linear.weight)
+            elif name.startswith("time_embed"):
+                nn.init.normal_(linear.weight, std=0.02)
+            else:
+                nn.init.xavier_uniform_(linear.weight)
 
     def forward(self, x_t: Tensor, t: Tensor, condition: Tensor) -> Tensor:
         return self.forward_embedded(x_t, self.time_embed(t), self.cond_embed(condition))

@@ -75,17 +75,10 @@ class MAR(nn.Module):
         self.decoder_norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.diffusion_pos_embed_learned = nn.Parameter(torch.zeros(1, config.tokens, width))
         self.apply(initialise_transformer)
-        for parameter in self._embeddings():
+        for parameter in self.parameters(recurse=False):  # positions, mask token, fake latent
             nn.init.normal_(parameter, std=0.02)
+        nn.init.normal_(self.class_emb.weight, std=0.02)
         self.head = DenoisingHead(config.head, config.channels, width)
-
-    def _embeddings(self) -> list[nn.Parameter]:
-        positions = [
-            self.encoder_pos_embed_learned,
-            self.decoder_pos_embed_learned,
-            self.diffusion_pos_embed_learned,
-        ]
-        return [self.class_emb.weight, self.fake_latent, self.mask_token, *positions]
 
     def class_condition(self, labels: Tensor, dropped: Tensor | None = None) -> Tensor:
         """Class embedding `(B, D)` of labels `(B,)`; where `dropped` (bool `(B,)`) is true, the "fake latent" of no class."""

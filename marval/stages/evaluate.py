@@ -3,6 +3,7 @@
 from marval.artifacts import write_json
 from marval.stages.context import Context
 from metrics.evaluate import evaluate
+from metrics.judges import Cnn
 from metrics.judges import load as load_judge
 from metrics.reference import read_reference
 from metrics.samples import read_samples
@@ -14,9 +15,11 @@ def run(context: Context) -> None:
     """Write the measurements, and the bare scores for `dvc metrics`."""
     judges = context.results / "judges"
     (samples,) = [p for p in context.declared.dependencies if p.suffix == ".npz"]
+    cnn = load_judge(judges / "cnn.json")
+    assert isinstance(cnn, Cnn)
     rows = evaluate(
         read_samples(samples),
-        load_judge(judges / "cnn.json"),
+        cnn,
         [load_judge(judges / f"{kind}.json") for kind in SCORERS],
         read_reference(judges / "reference.npz"),
         context.preset.evaluate,

@@ -12,7 +12,7 @@ from marval.methods.judge import JudgeMethod
 from marval.stages.context import Context
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
-from metrics.judges import Judge, JudgeConfig, build, quality
+from metrics.judges import Cnn, Judge, JudgeConfig, build, quality
 from metrics.judges.base import to_bchw
 from metrics.reference import make_reference
 
@@ -32,7 +32,9 @@ def run(context: Context) -> None:
         qualities += quality(judge, *held_out)
         curves[kind] = {row["step"]: row["loss"] for row in rows}
         trained[kind] = judge
-    reference = make_reference(train["arr_0"], train["arr_1"], trained["cnn"])
+    cnn = trained["cnn"]
+    assert isinstance(cnn, Cnn)
+    reference = make_reference(train["arr_0"], train["arr_1"], cnn)
     reference.save(folder / "reference.npz")
     write_json(context.output("quality.json"), qualities)
     steps = sorted({step for curve in curves.values() for step in curve})
@@ -46,7 +48,7 @@ def _train(
     seen = train["half"] == config.half if config.half is not None else np.ones(len(train["half"]), bool)
     images, labels = to_bchw(train["arr_0"][seen]), torch.from_numpy(train["arr_1"][seen])
     judge = build(kind, config, names)
-    method = JudgeMethod(judge, config.lr, config.batch, images, labels)
+    method = JudgeMethod(judge, judge.training_loss, config.lr, config.batch, images, labels)
     store = CheckpointStore(context.checkpoints, kind)
     rows = fit(method, config.steps, config.seed, store, f"{context.label} {kind}", LOG_EVERY)
     judge.eval().requires_grad_(False).calibrate(images, labels)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from marval.artifacts import load_weights, read_json, write_json, write_tensors
 from marval.config import Config
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 
-def save_mar(model: MAR, path: Path) -> None:
+def save_mar(model: nn.Module, path: Path) -> None:
     """Write `path` (.safetensors) and its .json."""
+    assert isinstance(model, MAR)  # an averaged copy is typed as any module
     write_tensors(path, dict(model.state_dict()))
     write_json(path.with_suffix(".json"), {"kind": "mar", "config": model.config.model_dump()})
 

@@ -171,7 +171,8 @@ def load_preset(name: str) -> Preset:
 
 def _explain(error: ValidationError, content: dict) -> str:
     """The first problem in one line, and how many more there are."""
-    first, *others = error.errors()
+    # a misspelt key is also reported as a missing one: say what was written, not what was not
+    first, *others = sorted(error.errors(), key=lambda problem: problem["type"] == "missing")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         text = f"{key} is not a setting{_nearest(str(first['loc'][-1]), _siblings(Preset, first['loc']))}"

@@ -1,6 +1,9 @@
 """Stage `tokenizer`: train the KL autoencoder."""
 
+from __future__ import annotations
+
 import logging
+from typing import TYPE_CHECKING, cast
 
 import torch
 
@@ -11,6 +14,9 @@ from marval.stages.context import Context
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from marval.training.seeding import seed_construction
+
+if TYPE_CHECKING:
+    from diffusers import AutoencoderKL
 
 LOG_EVERY = 20
 
@@ -23,7 +29,7 @@ def run(context: Context) -> None:
     method = TokenizerMethod(config, from_bytes(torch.from_numpy(train)))
     store = CheckpointStore(context.checkpoints)
     rows = fit(method, config.steps, config.seed, store, context.label, LOG_EVERY)
-    autoencoder = method.average.module.eval()
+    autoencoder = cast("AutoencoderKL", method.average.module).eval()
     psnr = held_out_psnr(autoencoder, from_bytes(torch.from_numpy(test))[:, : config.model.image_channels])
     logging.getLogger("marval").info("held-out reconstruction: %.2f dB", psnr)
     write_tensors(context.output("tokenizer.safetensors"), dict(autoencoder.state_dict()))
@@ -33,7 +39,7 @@ def run(context: Context) -> None:
 
 
 @torch.no_grad()
-def held_out_psnr(autoencoder: torch.nn.Module, images: torch.Tensor) -> float:
+def held_out_psnr(autoencoder: AutoencoderKL, images: torch.Tensor) -> float:
     """Peak signal-to-noise ratio of reconstructions from posterior means, decibels, mean over images."""
     decoded = autoencoder.decode(autoencoder.encode(images).latent_dist.mean).sample.clamp(-1, 1)
     error = ((decoded - images) / 2).square().mean(dim=(1, 2, 3))

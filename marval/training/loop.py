@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -94,7 +95,7 @@ def fit(
             if (step + 1) % log_every == 0 or step + 1 == steps:
                 last_row = log.close_row(step + 1, _ema_distances(method))
                 _check_finite(last_row, label, store)
-                store.save_if_due(lambda now=step + 1: _state(method, log, now))
+                store.save_if_due(partial(_state, method, log, step + 1))
             progress.advance(1, {k: v for k, v in last_row.items() if k.startswith(("loss", "reward"))})
     return log.rows
 

@@ -1,0 +1,169 @@
+"""A tiny real training of every method, and the properties that its equations promise."""
+
+import pytest
+import torch
+
+from marval.data.latents import LatentBatches
+from marval.masking import MaskingLaw
+from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
+from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining
+from marval.methods.teacher import TeacherMethod, TeacherTraining, draw_masked
+from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
+from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
+from marval.noise.schedule import NoiseSchedule
+from marval.objectives.gsim import denoising_loss
+from marval.training.checkpoints import CheckpointStore
+from marval.training.loop import fit
+from marval.training.optimisation import OptimiserConfig, build_optimiser
+
+TOKENIZER = TokenizerConfig(
+    image_channels=1, latent_channels=2, channels=[4, 8, 8], layers_per_block=1, norm_groups=4
+)
+
+
+@pytest.fixture
+def data() -> LatentBatches:
+    """Class k has latents near k - 1.5 with posterior deviation 0.1; 3x3 positions, 2 channels."""
+    labels = torch.arange(40) % 4
+    mean = (labels.float() - 1.5)[:, None, None, None].expand(-1, 2, 3, 3) + 0.2 * torch.randn(40, 2, 3, 3)
+    return LatentBatches(torch.cat([mean, torch.full_like(mean, 0.1)], dim=1), labels)
+
+
+def distill_training(**changes) -> DistillTraining:
+    settings = {
+        "masking": MaskingLaw(),
+        "student": OptimiserConfig(lr=1e-3, betas=(0.0, 0.99), clip=1.0),
+        "auxiliary": OptimiserConfig(lr=1e-3, betas=(0.0, 0.99), clip=1.0),
+        "steps": 5, "batch": 16, "ema": 0.9, "one_step_t": 900, "t_low": 20, "t_high": 980, "weight_limit": 3.0,
+    }  # fmt: skip
+    return DistillTraining(**{**settings, **changes})
+
+
+def run(method, steps, tmp_path):
+    return fit(
+        method, steps, seed=0, store=CheckpointStore(tmp_path), label="test", log_every=max(1, steps // 5)
+    )
+
+
+def test_tokenizer_learns(tmp_path):
+    config = TokenizerTraining(
+        model=TOKENIZER, optimiser=OptimiserConfig(lr=5e-3, clip=1.0), steps=60, batch=16, ema=0.9,
+        reconstruction_weight=10.0, kl_weight=1e-5, seed=0,
+    )  # fmt: skip
+    stripes = torch.sin(torch.arange(16) * torch.rand(32, 1, 1, 1) * 2).expand(32, 1, 16, 16)
+    rows = run(TokenizerMethod(config, stripes), 60, tmp_path)
+    assert rows[-1]["loss_reconstruction"] < 0.6 * rows[0]["loss_reconstruction"]
+
+
+def test_teacher_learns_the_classes(data, tiny_mar, tmp_path):
+    config = TeacherTraining(
+        model=tiny_mar.config, masking=MaskingLaw(), optimiser=OptimiserConfig(lr=3e-3, clip=3.0), steps=150, batch=32,
+        diffusion_batch_mul=2, ema=0.9,
+    )  # fmt: skip
+    rows = run(TeacherMethod(config, data), 150, tmp_path)
+    assert rows[-1]["loss_mse"] < 0.6 * rows[0]["loss_mse"]
+
+
+def test_masked_batches_hide_what_they_say(data):
+    batch = draw_masked(data, 8, MaskingLaw())
+    assert (batch.masked.sum(dim=1) == batch.masked_count).all()
+    rows = batch.masked_rows(batch.tokens).view(8, batch.masked_count, 2)
+    for image in range(8):
+        assert torch.equal(rows[image], batch.tokens[image, batch.masked[image]])
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {},
+        {"distance": "squared"},
+        {"distribution_term": False},
+        {"auxiliary_context": "student"},
+        {"trained": "head"},
+    ],
+    ids=str,
+)
+def test_distillation_trains_the_student_and_nothing_else(data, tiny_mar, tmp_path, variant):
+    method = DistillMethod(distill_training(), DistillVariant(guidance=1.2, **variant), tiny_mar, data)
+    teacher = [p.clone() for p in method.teacher.parameters()]
+    student = {n: p.clone() for n, p in method.student.named_parameters()}
+    rows = run(method, 5, tmp_path)
+    assert ("loss_l2" in rows[0]) == variant.get("distribution_term", True)
+    assert all(torch.equal(a, b) for a, b in zip(teacher, method.teacher.parameters(), strict=True))
+    moved = {n for n, p in method.student.named_parameters() if not torch.equal(p, student[n])}
+    assert any(n.startswith("head.") for n in moved)
+    assert any(not n.startswith("head.") for n in moved) == (variant.get("trained", "whole") == "whole")
+
+
+def test_without_guidance_the_class_free_branch_does_not_matter(data, tiny_mar):
+    """w = 1: the teacher's score is the conditional one; w = 1.2 depends on the other branch."""
+    values = {}
+    for w in (1.0, 1.2):
+        for shift in (0.0, 1.0):
+            method = DistillMethod(distill_training(), DistillVariant(guidance=w), tiny_mar, data)
+            torch.manual_seed(5)
+            with torch.no_grad():
+                method.auxiliary.final_layer.linear.bias.add_(0.1)  # so that the scores differ
+            samples = method.draw(0)
+            samples.z_null.add_(shift)
+            values[w, shift] = method.student_loss(samples)["loss_l2"].mean().item()
+    assert values[1.0, 0.0] == pytest.approx(values[1.0, 1.0], rel=1e-5)
+    assert values[1.2, 0.0] != pytest.approx(values[1.2, 1.0], rel=1e-3)
+
+
+def test_auxiliary_network_converges_to_a_known_score(tiny_mar):
+    """Trained on samples N(0.5, 0.3^2), the head's noise prediction becomes the exact one of that Gaussian."""
+    schedule = NoiseSchedule.full()
+    head, mean, std = tiny_mar.head, 0.5, 0.3
+    optimiser = build_optimiser(head, OptimiserConfig(lr=3e-3, betas=(0.0, 0.99), clip=1.0))
+    z = torch.zeros(1, tiny_mar.config.width)
+
+    def exact(x_t, t):
+        alpha, sigma = schedule.alpha[t][:, None], schedule.sigma[t][:, None]
+        return sigma * (x_t - alpha * mean) / (alpha**2 * std**2 + sigma**2)
+
+    def draw(n):
+        t = torch.randint(20, 980, (n,))
+        noise = torch.randn(n, 2)
+        x0 = mean + std * torch.randn(n, 2)
+        return t, noise, schedule.alpha[t][:, None] * x0 + schedule.sigma[t][:, None] * noise
+
+    def error():
+        with torch.no_grad():
+            t, _, x_t = draw(4000)
+            return (head.noise(x_t, t, z.expand(4000, -1)) - exact(x_t, t)).square().mean().item()
+
+    before = error()
+    for _ in range(400):
+        t, noise, x_t = draw(256)
+        loss = denoising_loss(head.noise(x_t, t, z.expand(256, -1)), noise).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert error() < 0.02 * before
+    assert error() < 0.02  # of a unit-variance quantity
+
+
+class Brightness:
+    """A reward whose best image is known: all white."""
+
+    def score(self, images, labels):
+        return images.mean(dim=(1, 2, 3))
+
+
+def test_reward_training_raises_the_reward(tmp_path):
+    from marval.models.mar import MAR, MARConfig
+
+    config = MARConfig(
+        side=4, channels=2, classes=4, width=16, encoder_blocks=1, decoder_blocks=1, heads=2, buffer_tokens=2,
+        head={"width": 24, "blocks": 1},
+    )  # fmt: skip
+    tokenizer = Tokenizer(TOKENIZER, build_autoencoder(TOKENIZER), torch.zeros(2), torch.ones(2))
+    training = ReinforceTraining(
+        optimiser=OptimiserConfig(lr=1e-2, clip=1.0), batch=8, ar_steps=4, one_step_t=900
+    )
+    student = MAR(config)
+    frozen = [p.clone() for p in tokenizer.parameters()]
+    rows = run(ReinforceMethod(training, student, tokenizer, Brightness()), 40, tmp_path)
+    assert rows[-1]["loss_reward"] < rows[0]["loss_reward"] - 0.02
+    assert all(torch.equal(a, b) for a, b in zip(frozen, tokenizer.parameters(), strict=True))

@@ -1,0 +1,105 @@
+"""Presets: each is valid, and each kind of mistake is named with file, key, value and the nearest valid name."""
+
+import shutil
+
+import pytest
+
+from marval.errors import UserError
+from marval.stages import grid
+from marval.stages.preset import load_preset
+
+
+@pytest.fixture
+def folder(root, tmp_path, monkeypatch):
+    """A copy of the settings to spoil."""
+    shutil.copytree(root / "workflow/presets", tmp_path / "workflow/presets")
+    (tmp_path / "params.yaml").write_text("presets: [smoke]\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def spoil(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_every_preset_is_valid(root, monkeypatch):
+    monkeypatch.chdir(root)
+    for path in (root / "workflow/presets").glob("*.yaml"):
+        assert load_preset(path.stem).name == path.stem
+
+
+def test_lists_in_the_repository_are_fresh(root, monkeypatch):
+    monkeypatch.chdir(root)
+    assert grid.RUNS.read_text() == grid.render()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            "label_drop: 0.1",
+            "label_dorp: 0.1",
+            ["teacher.label_dorp is not a setting", "did you mean 'label_drop'?"],
+        ),
+        ("label_drop: 0.1", "label_drop: 1.5", ["teacher.label_drop is 1.5", "less than 1"]),
+        ("label_drop: 0.1", "label_drop: often", ["teacher.label_drop is 'often'", "valid number"]),
+        ("heads: 2", "heads: 3", ["teacher.model", "32 is not divisible by heads 3"]),
+        (
+            "start: marval,",
+            "start: marvel,",
+            ["reinforce.variants.marval-rl.start", "did you mean 'marval'?"],
+        ),
+        (
+            "model: teacher, diffusion_steps: 4,",
+            "model: tutor, diffusion_steps: 4,",
+            ["variants.teacher-4.model"],
+        ),
+        ("seeds: [0]", "seeds: [0", ["cannot be read", "line"]),
+        ("seeds: [0]", "", ["seeds is missing"]),
+        (
+            "  variants:\n    marval:",
+            "  variantz:\n    marval:",
+            ["distill.variantz", "did you mean 'variants'?"],
+        ),
+        ("ar_steps: 4}", "ar_steps: 99}", ["ar_steps is 99, more than the 16 tokens"]),
+        ("name: smoke", "name: fire", ["name is 'fire' but the file is smoke.yaml"]),
+        ("t_low: 20", "t_low: 990", ["t_low 990 must be below t_high 980"]),
+    ],
+)
+def test_mistakes_are_named(folder, old, new, words):
+    path = folder / "workflow/presets/smoke.yaml"
+    spoil(path, old, new)
+    with pytest.raises(UserError) as caught:
+        load_preset("smoke")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in ["workflow/presets/smoke.yaml", *words]), message
+
+
+def test_unknown_preset_names_the_nearest(folder):
+    with pytest.raises(UserError, match=r"no preset 'digit'.*did you mean 'digits'"):
+        load_preset("digit")
+
+
+@pytest.mark.parametrize("content", ["preset: [smoke]", "presets: smoke", "presets: []", ""])
+def test_active_presets_must_be_a_list(folder, content):
+    (folder / "params.yaml").write_text(content)
+    with pytest.raises(UserError, match=r"params\.yaml: presets must be a list of names"):
+        grid.active_presets()
+
+
+def test_lists_follow_variants_and_seeds(folder):
+    path = folder / "workflow/presets/smoke.yaml"
+    spoil(path, "seeds: [0]", "seeds: [0, 1]")
+    lists = grid.expand(["smoke"])
+    assert set(lists["teacher"]) == {"smoke-0", "smoke-1"}
+    assert set(lists["distill"]) == {"smoke-marval-0", "smoke-marval-1"}
+    assert "smoke-real" in lists["evaluate"]
+    assert len(lists["sample"]) == len(load_preset("smoke").variants)
+    assert grid.refresh()
+    assert not grid.refresh()
+    spoil(path, "seeds: [0, 1]", "seeds: [0]")
+    with pytest.raises(UserError, match="python -m marval runs"):
+        grid.check(folder / "copy.json")

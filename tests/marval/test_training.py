@@ -1,0 +1,132 @@
+"""The loop: resuming is exact, divergence stops it with a message, rates warm up, averages follow."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from marval.errors import UserError
+from marval.training import checkpoints
+from marval.training.checkpoints import CheckpointStore
+from marval.training.loop import Update, fit
+from marval.training.optimisation import (
+    OptimiserConfig,
+    averaged,
+    build_optimiser,
+    decay_groups,
+    warmup_factor,
+)
+
+
+class Regression:
+    """A small real method: linear regression with dropout, so that randomness inside the loss matters too."""
+
+    def __init__(self, poison_at: int | None = None) -> None:
+        torch.manual_seed(7)
+        self.model = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.3), nn.Linear(8, 1))
+        self.truth = torch.randn(5, 1)
+        self.ema = {"model": (averaged(self.model, 0.9), self.model)}
+        config = OptimiserConfig(lr=0.05, weight_decay=0.01, warmup_steps=4, clip=1.0)
+        optimiser = build_optimiser(self.model, config)
+        self.updates = [Update("model", self.model, optimiser, self.loss, config.clip, config.warmup_steps)]
+        self.poison_at, self.step = poison_at, 0
+
+    def draw(self, step):
+        self.step = step
+        return torch.randn(32, 5)
+
+    def loss(self, x):
+        error = (self.model(x) - x @ self.truth).square().mean(dim=1)
+        return {"loss": error * float("nan") if self.step == self.poison_at else error}
+
+
+def weights(method):
+    return torch.cat(
+        [p.flatten() for p in [*method.model.parameters(), *method.ema["model"][0].module.parameters()]]
+    )
+
+
+def test_loss_falls(tmp_path):
+    rows = fit(Regression(), 200, seed=0, store=CheckpointStore(tmp_path), label="test", log_every=10)
+    assert [row["step"] for row in rows] == list(range(10, 201, 10))
+    assert rows[-1]["loss"] < 0.5 * rows[0]["loss"]
+    assert rows[-1]["ema_distance_model"] > 0
+
+
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    whole = Regression()
+    expected = fit(whole, 60, seed=3, store=CheckpointStore(tmp_path / "a"), label="test", log_every=5)
+    first = Regression()
+    fit(first, 25, seed=3, store=CheckpointStore(tmp_path / "b"), label="test", log_every=5)
+    second = Regression()
+    rows = fit(second, 60, seed=3, store=CheckpointStore(tmp_path / "b"), label="test", log_every=5)
+    assert torch.equal(weights(second), weights(whole))
+    assert rows == expected
+
+
+def test_another_seed_gives_another_run(tmp_path):
+    one, two = Regression(), Regression()
+    fit(one, 5, seed=0, store=CheckpointStore(tmp_path / "a"), label="test", log_every=5)
+    fit(two, 5, seed=1, store=CheckpointStore(tmp_path / "b"), label="test", log_every=5)
+    assert not torch.equal(weights(one), weights(two))
+
+
+def test_divergence_stops_with_the_last_good_state(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    store = CheckpointStore(tmp_path)
+    with pytest.raises(UserError) as caught:
+        fit(Regression(poison_at=33), 60, seed=0, store=store, label="teacher@digits-0", log_every=5)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ("teacher@digits-0", "loss is nan at step 35", str(store.path)):
+        assert part in message
+    state = store.load()
+    assert state is not None
+    assert state["step"] == 30
+    assert all(torch.isfinite(v).all() for v in state["updates"]["model"]["module"].values())
+
+
+def test_damaged_checkpoint_starts_over(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
+    store = CheckpointStore(tmp_path)
+    fit(Regression(), 10, seed=0, store=store, label="test", log_every=5)
+    store.path.write_bytes(store.path.read_bytes()[:50])
+    method, fresh = Regression(), Regression()
+    fit(method, 10, seed=0, store=CheckpointStore(tmp_path), label="test", log_every=5)
+    fit(fresh, 10, seed=0, store=CheckpointStore(tmp_path / "fresh"), label="test", log_every=5)
+    assert torch.equal(weights(method), weights(fresh))
+
+
+def test_warm_up_is_linear_then_constant():
+    assert [warmup_factor(step, 4) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert warmup_factor(0, 0) == 1.0
+
+
+def test_decay_spares_biases_norms_and_the_head(tiny_mar):
+    plain, decayed = (
+        {id(p) for p in group["params"]} for group in decay_groups(tiny_mar, 0.02, exempt=[tiny_mar.head])
+    )
+    for name, parameter in tiny_mar.named_parameters():
+        spared = (
+            name.endswith("bias")
+            or ".norm" in name
+            or "_norm" in name
+            or "_ln" in name
+            or name.startswith("head.")
+        )
+        assert (id(parameter) in plain) == spared, name
+        assert (id(parameter) in decayed) != spared, name
+
+
+def test_average_is_exponential():
+    module = nn.Linear(1, 1, bias=False)
+    average = averaged(module, 0.9)
+    values = []
+    for value in (1.0, 2.0, 3.0):
+        with torch.no_grad():
+            module.weight.fill_(value)
+        average.update_parameters(module)
+        values.append(copy.deepcopy(average.module.weight.item()))
+    assert values == pytest.approx([1.0, 1.1, 1.29])  # the first update copies

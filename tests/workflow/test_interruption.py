@@ -1,0 +1,122 @@
+"""Killed and started again, a stage goes on from its checkpoint and gives the very same weights."""
+
+import json
+import os
+import shutil
+import signal
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+# runs a stage that saves at every logged step and is killed right after the second time
+KILLED = """
+import os, signal, sys
+from marval.training import checkpoints
+from marval.__main__ import main
+
+checkpoints.SAVE_SECONDS = 0.0
+saves = 0
+plain = checkpoints.CheckpointStore.save_if_due
+
+def save_and_die(self, state):
+    global saves
+    plain(self, state)
+    saves += 1
+    if saves == 2:
+        os.kill(os.getpid(), signal.{signal})
+
+checkpoints.CheckpointStore.save_if_due = save_and_die
+sys.exit(main(sys.argv[1:]))
+"""
+
+STAGES = {
+    "tokenizer smoke": "models/tokenizer.safetensors",
+    "judges smoke": "judges/cnn.safetensors",
+    "teacher smoke --seed 0": "models/teacher/seed-0.safetensors",
+    "distill smoke --variant marval --seed 0": "models/marval/seed-0.safetensors",
+    "reinforce smoke --variant marval-rl --seed 0": "models/marval-rl/seed-0.safetensors",
+}
+
+
+@pytest.mark.parametrize("command", STAGES)
+def test_killed_stage_resumes_to_equal_weights(copy, command):
+    weights = copy.path / "results/smoke" / STAGES[command]
+    uninterrupted = weights.read_bytes()
+    weights.unlink()
+    script = KILLED.format(signal="SIGKILL")
+    killed = copy.run(sys.executable, "-W", "ignore", "-c", script, *command.split(), check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not weights.exists()
+    copy.marval(*command.split())
+    assert weights.read_bytes() == uninterrupted
+    log = next((copy.path / "logs" / command.split()[0]).glob("*.log")).read_text()
+    assert "resuming from" in log
+    assert not list((copy.path / "runs").rglob("*.pt")), "a finished stage leaves no checkpoint"
+
+
+def test_ctrl_c_is_one_line(copy):
+    script = KILLED.format(signal="SIGINT")
+    stopped = copy.run(
+        sys.executable, "-W", "ignore", "-c", script, "teacher", "smoke", "--seed", "0", check=False
+    )
+    assert stopped.returncode == 130
+    assert "Traceback" not in stopped.stderr
+    assert stopped.stderr.strip().endswith(
+        "marval: teacher: interrupted; the same command goes on from the last checkpoint"
+    )
+
+
+def test_a_checkpoint_of_other_settings_is_not_resumed(copy):
+    script = KILLED.format(signal="SIGKILL")
+    copy.run(sys.executable, "-W", "ignore", "-c", script, "teacher", "smoke", "--seed", "0", check=False)
+    copy.replace("workflow/presets/smoke.yaml", "label_drop: 0.1", "label_drop: 0.2")
+    copy.marval("teacher", "smoke", "--seed", "0")
+    assert "resuming" not in (copy.path / "logs/teacher/smoke-0.log").read_text()
+
+
+def test_killed_snakemake_goes_on(copy):
+    """kill -9 of the whole run in the middle of the teacher; the next `snakemake` finishes with the same weights."""
+    weights = copy.path / "results/smoke/models/teacher/seed-0.safetensors"
+    expected = weights.read_bytes()
+    forget(copy, "teacher@smoke-0")
+    process = copy.start("snakemake")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("teacher@smoke-0"):
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not weights.exists()
+    copy.run("snakemake")
+    assert weights.read_bytes() == expected
+    assert "up to date" in copy.run("dvc", "status").stdout
+
+
+def forget(checkout, address: str) -> None:
+    """Remove a stage's outputs and everything that DVC remembers of it."""
+    import yaml
+
+    lock = checkout.path / "dvc.lock"
+    content = yaml.safe_load(lock.read_text())
+    for out in content["stages"].pop(address)["outs"]:
+        (checkout.path / out["path"]).unlink()
+    lock.write_text(yaml.safe_dump(content))
+    shutil.rmtree(checkout.path / ".dvc/cache/runs")
+
+
+def test_progress_is_shown_by_both_runners(copy):
+    copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2}", "{start: marval, steps: 3}")
+    shown = copy.run("snakemake").stderr
+    assert "reinforce@smoke-marval-rl-0 100%" in shown
+    copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 3}", "{start: marval, steps: 4}")
+    line = next(
+        line
+        for line in copy.run("dvc", "repro").stderr.splitlines()
+        if "reinforce" in line and "100%" in line
+    )
+    for part in ("4/4", "step/s", "left", "loss_reward="):
+        assert part in line
+    record = json.loads((copy.path / "results/smoke/records/marval-rl-s0.json").read_text())
+    assert record["wall_seconds"] > 0

@@ -38,6 +38,7 @@ SETTINGS: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": INK,
     "grid.alpha": 0.2,
     "text.color": INK,
@@ -87,6 +88,7 @@ def finish(figure: Figure, id: str, caption: str, description: str) -> Drawing:
     """Render to SVG and PNG; the same content gives the same bytes."""
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    figure.set_layout_engine("none")  # keeps the layout just made; making it takes longer than drawing
     figure.savefig(png, format="png", dpi=130, metadata={"Software": None})
     return Drawing(id, caption, description, svg.getvalue(), png.getvalue())
 

@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     if options.command == "warm":
-        return warm.serve(options.socket, main)
+        warm.serve(options.socket, main)
     delegated = warm.delegate(arguments)
     return run(options) if delegated is None else delegated
 

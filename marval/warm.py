@@ -22,6 +22,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 VARIABLE = "MARVAL_WARM"
 PACKAGES = ("torch", "scipy.stats", "safetensors.torch", "pydantic", "yaml", "tqdm", "PIL.Image")
@@ -69,7 +70,7 @@ def _await_status(connection: socket.socket) -> int:
         return 1
 
 
-def serve(path: Path, main: Main) -> int:
+def serve(path: Path, main: Main) -> NoReturn:
     """Import the packages and serve until the parent process is gone. `main` is what children run."""
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the stages
@@ -86,7 +87,7 @@ def serve(path: Path, main: Main) -> int:
                     _handle(key, selector, main)
         finally:
             path.unlink(missing_ok=True)
-    return 0
+    os._exit(0)  # a normal exit makes some of the packages complain about leaks
 
 
 def _preload() -> None:

@@ -21,8 +21,8 @@ def main(arguments):
             print("complaint", file=sys.stderr, flush=True)
             return int(arguments[1])
         case "wait":
-            print("pid", os.getpid(), flush=True)
             try:
+                print("pid", os.getpid(), flush=True)
                 signal.pause()
             except KeyboardInterrupt:
                 return 130

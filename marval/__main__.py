@@ -13,6 +13,8 @@ from marval import warm
 from marval.errors import UserError
 
 STAGES = (
+    "calibrate",
+    "showcase",
     "prepare",
     "tokenizer",
     "encode",

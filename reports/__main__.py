@@ -11,7 +11,7 @@ from reports.errors import UserError
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    commands = {"compare": _compare, "index": _index}
+    commands = {"compare": _compare, "index": _index, "verdicts": _verdicts}
     try:
         if arguments and arguments[0] in commands:
             commands[arguments[0]](arguments[1:])
@@ -27,7 +27,7 @@ def _report(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m reports",
         description="Turn the result files of a preset into claims, tables, figures and a page.",
-        epilog="Other commands: `python -m reports compare A B -o FILE`, `python -m reports index`.",
+        epilog="Other commands: `python -m reports compare A B -o FILE`, `... index`, `... verdicts`.",
     )
     parser.add_argument("preset", help="name of the preset, for example digits")
     parser.add_argument(
@@ -73,6 +73,29 @@ def _index(arguments: list[str]) -> None:
     from reports.index import write_index
 
     print(f"index: {write_index(options.results)}")
+
+
+def _verdicts(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports verdicts", description="Print the verdicts of every active preset."
+    )
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    folder: Path = parser.parse_args(arguments).results
+
+    from reports.claims import evaluate
+    from reports.formats import read_json
+    from reports.paper import Paper
+    from reports.results import Results
+    from reports.terminal import verdict_table
+
+    active = folder / "runs.json"
+    if not active.is_file():
+        raise UserError(f"{active} is missing: run `snakemake`, which writes it")
+    for preset in read_json(active)["report"]:
+        results = Results.open(preset, folder / preset)
+        print(f"\n{preset}\n")
+        print(verdict_table(evaluate(results, Paper())))
+        print(f"\nreport: {results.label(results.root / 'report.html')}")
 
 
 if __name__ == "__main__":

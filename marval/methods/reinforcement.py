@@ -36,6 +36,9 @@ class ReinforceVariant(Config):
 
     start: str = Field(description="the distilled variant to start from")
     steps: int = Field(gt=0)
+    observe_every: int = Field(
+        5, gt=0, description="steps between looks at the judges that it is not trained on"
+    )
 
 
 class Reward(Protocol):

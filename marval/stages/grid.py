@@ -47,8 +47,10 @@ def expand(names: list[str]) -> dict[str, dict[str, Item]]:
 
 def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
     base = {"preset": preset.name}
-    for stage in ("prepare", "tokenizer", "encode", "judges", "report"):
+    for stage in ("prepare", "tokenizer", "encode", "judges", "calibrate", "report"):
         yield stage, base
+    show = preset.showcase
+    yield "showcase", {**base, "model": show.model, "model_seed": show.seed, "samples": show.variant}
     yield "speed", {**base, "first_seed": preset.seeds[0]}
     for seed in preset.seeds:
         yield "teacher", {**base, "seed": seed}

@@ -65,6 +65,15 @@ class Reinforce(Config):
     variants: dict[str, ReinforceVariant]
 
 
+class ShowcaseConfig(Config):
+    """Section `showcase`: whose images grow and fill gaps in the report."""
+
+    model: str
+    seed: int = Field(0, ge=0)
+    ar_steps: int = Field(gt=0)
+    variant: str = Field(description="whose samples are held against the training images")
+
+
 class SpeedConfig(Config):
     """Section `speed`: which variants are timed, in turn, at which batch sizes."""
 
@@ -90,6 +99,7 @@ class Preset(Config):
     sample: SampleConfig
     variants: dict[str, SampleVariant] = Field(min_length=1)
     evaluate: EvaluationSettings
+    showcase: ShowcaseConfig
     speed: SpeedConfig
 
     @model_validator(mode="after")
@@ -107,6 +117,8 @@ class Preset(Config):
                 )
         for name, tuned in self.reinforce.variants.items():
             _known(f"reinforce.variants.{name}.start", tuned.start, list(self.distill.variants))
+        _known("showcase.model", self.showcase.model, models)
+        _known("showcase.variant", self.showcase.variant, list(self.variants))
         for name in self.speed.variants:
             _known("speed.variants", name, list(self.variants))
         return self

@@ -22,6 +22,7 @@ from marval.training.optimisation import warmup_factor
 from marval.training.seeding import seed_step
 
 Terms = Mapping[str, Tensor]
+Observe = Callable[[int], Mapping[str, float]]  # number of steps done -> figures that are not losses
 
 
 @dataclass
@@ -76,14 +77,23 @@ class TrainingLog:
 
 
 def fit(
-    method: Method, steps: int, seed: int, store: CheckpointStore, label: str, log_every: int
-) -> list[dict]:
+    method: Method,
+    steps: int,
+    seed: int,
+    store: CheckpointStore,
+    label: str,
+    log_every: int,
+    observe: Observe | None = None,
+) -> list[dict[str, float]]:
     """Train for `steps` steps, resuming from `store`; returns the rows of the curve.
 
+    `observe` may add figures to the row of a step; before the first step it is asked too, for a row of its own.
     Raises UserError, naming the loss and the step, when a figure is no longer finite; the last good checkpoint stays.
     """
     log = TrainingLog(every=log_every)
     done = _restore(method, log, store)
+    if observe is not None and not log.rows:
+        log.rows.append({"step": 0, **observe(0)})
     last_row = log.rows[-1] if log.rows else {}
     with Progress(label, total=steps, unit="step", start=done) as progress:
         for step in range(done, steps):
@@ -93,7 +103,8 @@ def fit(
             for average, module in method.ema.values():
                 average.update_parameters(module)
             if (step + 1) % log_every == 0 or step + 1 == steps:
-                last_row = log.close_row(step + 1, _ema_distances(method))
+                seen = observe(step + 1) if observe is not None else {}
+                last_row = log.close_row(step + 1, {**_ema_distances(method), **seen})
                 _check_finite(last_row, label, store)
                 store.save_if_due(partial(_state, method, log, step + 1))
             progress.advance(1, {k: v for k, v in last_row.items() if k.startswith(("loss", "reward"))})

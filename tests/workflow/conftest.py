@@ -10,18 +10,22 @@ from pathlib import Path
 
 import pytest
 
+from marval import warm
+
 IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 
 
 class Checkout:
     """A git checkout of its own, with commands run as a user would."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, warm: Path) -> None:
         self.path = path
+        self.warm = warm  # socket of the warm process, which spares every command the imports
+        self.shown = ""  # what the first run wrote to the terminal
 
     def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", warm.VARIABLE: str(self.warm)}
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(command, cwd=self.path, env=self.environment(), capture_output=True, text=True)
@@ -49,7 +53,7 @@ class Checkout:
 
     def copy(self, path: Path) -> Checkout:
         shutil.copytree(self.path, path, symlinks=True)
-        return Checkout(path)
+        return Checkout(path, self.warm)
 
     def stages_run(self) -> set[str]:
         """Stages whose command has run here: each writes a log."""
@@ -61,7 +65,19 @@ class Checkout:
 
 
 @pytest.fixture(scope="session")
-def fresh(root, tmp_path_factory) -> Checkout:
+def warm_process(root, tmp_path_factory):
+    """The socket of a warm process, as Snakemake starts one; it ends with the tests."""
+    socket = tmp_path_factory.mktemp("warm") / "socket"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "marval", "warm", str(socket)], cwd=root, start_new_session=True
+    )
+    yield socket
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(scope="session")
+def fresh(root, warm_process, tmp_path_factory) -> Checkout:
     """The files that git tracks or would track, with the smoke preset active; nothing has run."""
     path = tmp_path_factory.mktemp("checkout") / "marval"
     listed = subprocess.run(
@@ -74,7 +90,7 @@ def fresh(root, tmp_path_factory) -> Checkout:
         if (root / name).is_file() and name != "dvc.lock":
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, path / name)
-    checkout = Checkout(path)
+    checkout = Checkout(path, warm_process)
     checkout.replace("params.yaml", "- digits", "- smoke")
     checkout.marval("runs")
     for command in (["init", "-q"], ["add", "-A"], [*IDENTITY, "commit", "-qm", "checkout"]):
@@ -86,7 +102,7 @@ def fresh(root, tmp_path_factory) -> Checkout:
 def finished(fresh, tmp_path_factory) -> Checkout:
     """After one bare `snakemake`; tests that change anything take a copy."""
     checkout = fresh.copy(tmp_path_factory.mktemp("finished") / "marval")
-    checkout.run("snakemake")
+    checkout.shown = checkout.run("snakemake").stderr
     return checkout
 
 

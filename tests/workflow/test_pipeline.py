@@ -100,17 +100,58 @@ def test_changing_rl_reruns_rl_alone(copy):
     before = {p: p.read_bytes() for p in (copy.path / "results/smoke").rglob("*.safetensors")}
     copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2}", "{start: marval, steps: 3}")
     shutil.rmtree(copy.path / "logs")
-    copy.run("dvc", "repro")
+    shown = copy.run("dvc", "repro").stderr
     expected = {"reinforce@smoke-marval-rl-0", "sample@smoke-marval-rl", "evaluate@smoke-marval-rl"}
     assert copy.stages_run() == expected
     changed = {
         p.relative_to(copy.path).as_posix() for p, content in before.items() if p.read_bytes() != content
     }
     assert changed == {"results/smoke/models/marval-rl/seed-0.safetensors"}
+    check_progress(shown, "3/3")
     # Snakemake did not see that run; it asks, and computes nothing
     shutil.rmtree(copy.path / "logs")
     copy.run("snakemake")
     assert copy.stages_run() == set()
+
+
+def check_progress(shown: str, count: str) -> None:
+    """Bar, rate, time left and loss of the reinforce stage."""
+    line = next(x for x in shown.splitlines() if x.startswith("reinforce@smoke-marval-rl-0 100%"))
+    for part in (count, "step/s", "left", "loss_reward="):
+        assert part in line
+
+
+def test_snakemake_shows_progress(finished):
+    check_progress(finished.shown, "2/2")
+
+
+def test_reward_training_is_watched(finished):
+    header, *rows = (finished.path / "results/smoke/curves/marval-rl-s0.csv").read_text().splitlines()
+    columns = header.split(",")
+    assert {"step", "loss_reward", "pick_score", "clip_score", "image_reward", "frechet_distance"} <= set(
+        columns
+    )
+    watched = [row.split(",")[0] for row in rows if row.split(",")[columns.index("clip_score")]]
+    assert watched == ["0", "2"]  # before the first step and after the last
+
+
+def test_showcase_fills_what_is_hidden_and_keeps_the_rest(finished):
+    with np.load(finished.path / "results/smoke/showcase.npz") as arrays:
+        assert arrays["strip_raster"].shape == (5, 32, 32, 3)
+        given, filled = arrays["inpaint_masked"], arrays["inpaint_filled"]
+    assert filled.shape == (8, 5, 32, 32, 3)
+    # the upper rows come from the same latents; far from the border the decoder sees little of the lower half
+    apart = np.abs(filled.astype(int) - given[:, None].astype(int)).mean(axis=(0, 1, 3, 4))
+    assert apart[:8].mean() < 0.5 * apart[20:].mean()
+    assert (filled[:, 0] != filled[:, 1]).any()
+
+
+def test_neighbours_are_training_images(finished):
+    results = finished.path / "results/smoke"
+    with np.load(results / "neighbours.npz") as arrays, np.load(results / "data/train.npz") as data:
+        train = {image.tobytes() for image in data["arr_0"]}
+        assert all(image.tobytes() in train for row in arrays["neighbours"] for image in row)
+        assert (np.diff(arrays["distances"], axis=1) >= 0).all()
 
 
 def test_lint_is_clean_but_for_the_environment_hint(finished):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir)))
 # stage commands say `dvc` and `python`: those of this very environment, also where it is not activated
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]))
 
 # one thread for a stage unless its settings say more: idle helper threads slow down the stages beside it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -76,16 +76,10 @@ def describe(stage, makers, presets, changed):
     )
 
 
-def final_outputs(stages):
-    """What no other stage reads: asking for it asks for everything."""
-    read = {path for stage in stages for path in stage.inputs}
-    return [out for stage in stages for out in stage.outputs if out not in read]
-
-
 def start_warm_process():
     """Local stages run as forks of one process that has the heavy packages imported; it ends with this one."""
     path = f".snakemake/warm-{os.getpid()}.socket"
-    os.environ[warm.VARIABLE] = path
+    os.environ.update({warm.VARIABLE: path})
     subprocess.Popen([sys.executable, "-m", "marval", "warm", path], start_new_session=True)
 
 
@@ -137,8 +131,8 @@ def marked(stage, out):
     path = Path(out)
     flagged = directory(out) if path.name in DIRECTORIES else out
     if path.name == "report.html":
-        return report(flagged, caption="../report/report.rst", category="Report", subcategory=path.parent.name)
+        return report(flagged, caption="workflow/report/report.rst", category="Report", subcategory=path.parent.name)
     if path.suffix == ".png" and path.parent.name == "samples":
         labels = {"variant": path.stem}
-        return report(flagged, caption="../report/samples.rst", category="Samples", subcategory=path.parent.parent.name, labels=labels)
+        return report(flagged, caption="workflow/report/samples.rst", category="Samples", subcategory=path.parent.parent.name, labels=labels)
     return flagged

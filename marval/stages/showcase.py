@@ -1,0 +1,101 @@
+"""Stage `showcase`: what the flexible order is for, and whether the model only repeats its training images.
+
+The same image grown in random, raster and centre-out order; parts of real images filled in; the nearest training images of a
+few samples, in the features of the classifier that judges them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from marval.artifacts import read_npz, write_npz
+from marval.masking import OrderLaw
+from marval.models.mar import MAR
+from marval.models.tokenizer import Tokenizer, from_bytes, to_bytes
+from marval.sampling.draws import Draws, draw_images
+from marval.sampling.reference import sample_tokens
+from marval.sampling.token_samplers import OneStep
+from marval.stages.context import Context
+from marval.stages.models import load_mar, load_tokenizer
+from marval.stages.preset import SampleConfig
+from metrics.judges import Cnn, Judge
+from metrics.judges import load as load_judge
+from metrics.judges.base import to_bchw
+
+IMAGES = 8
+FILLINGS = 5
+NEIGHBOURS = 5
+
+
+@torch.no_grad()
+def run(context: Context) -> None:
+    """Write showcase.npz and neighbours.npz; the arrays are described in `reports.samples`."""
+    preset = context.preset
+    model = load_mar(context.model_path(preset.showcase.model, preset.showcase.seed))
+    tokenizer = load_tokenizer(context.results)
+    test, train = (read_npz(context.results / f"data/{part}.npz") for part in ("test", "train"))
+    originals = test["arr_0"][:IMAGES], torch.from_numpy(test["arr_1"][:IMAGES])
+    ar_steps = preset.showcase.ar_steps
+    strips = {
+        f"strip_{law.value.replace('-', '_')}": strip(model, tokenizer, preset.sample, law, ar_steps)
+        for law in OrderLaw
+    }
+    masked, filled = inpaint(model, tokenizer, preset.sample, *originals, ar_steps)
+    write_npz(
+        context.output("showcase.npz"),
+        **strips,
+        inpaint_original=originals[0],
+        inpaint_masked=masked,
+        inpaint_filled=filled,
+    )
+    samples = read_npz(next(p for p in context.declared.dependencies if p.parent.name == "samples"))["arr_0"][
+        :IMAGES
+    ]
+    near, distances = neighbours(load_judge(context.results / "judges/cnn.json"), samples, train["arr_0"])
+    write_npz(context.output("neighbours.npz"), samples=samples, neighbours=near, distances=distances)
+
+
+def strip(model: MAR, tokenizer: Tokenizer, config: SampleConfig, law: OrderLaw, ar_steps: int) -> np.ndarray:
+    """uint8 `(ar_steps + 1, H, W, 3)`: one image from all masked to finished; masked tokens are decoded as zero."""
+    size = model.config
+    draws = draw_images(0, range(1), size.side, size.channels, 1, law)
+    steps = [torch.zeros_like(draws.start)]
+    label = torch.tensor([3 % size.classes])
+    sample_tokens(model, OneStep.at(config.one_step_t), label, draws, ar_steps, 1, on_step=steps)
+    return to_bytes(tokenizer.decode(torch.cat(steps))).numpy()
+
+
+def inpaint(
+    model: MAR, tokenizer: Tokenizer, config: SampleConfig, images: np.ndarray, labels: Tensor, ar_steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is given `(n, H, W, 3)` and `FILLINGS` fillings of it `(n, FILLINGS, H, W, 3)`: the lower half is generated."""
+    size = model.config
+    moments = tokenizer.encode_moments(from_bytes(torch.from_numpy(images)))
+    known = moments.chunk(2, dim=1)[0].flatten(2).transpose(1, 2)
+    upper = size.tokens // 2
+    given = known.clone()
+    given[:, upper:] = 0
+    sampler = OneStep.at(config.one_step_t)
+    fillings = []
+    for seed in range(FILLINGS):
+        drawn = draw_images(seed, range(len(images)), size.side, size.channels, 1, OrderLaw.RANDOM)
+        draws = Draws(_known_last(drawn.order, upper), drawn.start, drawn.steps)
+        steps = min(ar_steps, size.tokens - upper)
+        tokens = sample_tokens(model, sampler, labels, draws, steps, 1, known=known, known_count=upper)
+        fillings.append(to_bytes(tokenizer.decode(tokens)).numpy())
+    return to_bytes(tokenizer.decode(given)).numpy(), np.stack(fillings, axis=1)
+
+
+def _known_last(order: Tensor, upper: int) -> Tensor:
+    """The same random order of the positions to fill, then those that are known (0 ... upper - 1)."""
+    return order.gather(1, (order < upper).to(torch.uint8).argsort(dim=1, stable=True))
+
+
+def neighbours(cnn: Judge, samples: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The `NEIGHBOURS` nearest training images of each sample `(n, k, H, W, 3)` and their distances `(n, k)`."""
+    assert isinstance(cnn, Cnn)
+    apart = torch.cdist(cnn.features(to_bchw(samples)), cnn.features(to_bchw(train)))
+    nearest = apart.topk(NEIGHBOURS, largest=False)
+    return train[nearest.indices.numpy()], nearest.values.numpy()

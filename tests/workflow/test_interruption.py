@@ -77,13 +77,15 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(copy):
 
 
 def test_killed_snakemake_goes_on(copy):
-    """kill -9 of the whole run in the middle of the teacher; the next `snakemake` finishes with the same weights."""
-    weights = copy.path / "results/smoke/models/teacher/seed-0.safetensors"
+    """kill -9 of the whole run in the middle of a stage; the next `snakemake` finishes with the same weights."""
+    weights = copy.path / "results/smoke/models/marval/seed-0.safetensors"
     expected = weights.read_bytes()
-    forget(copy, "teacher@smoke-0")
+    forget(copy, "distill@smoke-marval-0")
     process = copy.start("snakemake")
     assert process.stderr is not None
-    assert any(line.startswith("teacher@smoke-0") for line in process.stderr), "the teacher was not started"
+    assert any(line.startswith("distill@smoke-marval-0") for line in process.stderr), (
+        "the stage was not started"
+    )
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not weights.exists()

@@ -37,6 +37,7 @@ def galleries(results: Results, paper: Paper) -> list[Gallery]:
         results.read(results.root / "neighbours.npz", _neighbours, required=False),
         results.read(showcase, _orders, required=False),
         results.read(showcase, _inpainting, required=False),
+        _over_training(results),
     ]
     return [gallery for gallery in made if gallery and gallery.pictures]
 
@@ -123,6 +124,25 @@ def _ready_made(results: Results, variants: tuple[str, ...]) -> list[Picture]:
         for v in variants
     ]
     return [picture for picture in read if picture]
+
+
+# --- over training ------------------------------------------------------------------------------
+
+
+def _over_training(results: Results) -> Gallery:
+    """What each training looked like on the way, the first seed of each model."""
+    files = {p.stem.removesuffix("-s0"): p for p in sorted((results.root / "training").glob("*-s0.png"))}
+    shown = [m for m in ("teacher", "marval", "marval-rl") if m in files]
+    alt = "Samples of {} during its training, one row for each moment from the start to the end"
+    read = [
+        results.read(files[m], partial(file_picture, alt=alt.format(m), caption=m), required=False)
+        for m in shown
+    ]
+    text = (
+        "Rows from top to bottom: before the first step, three moments between, after the last. Columns: the same classes "
+        "and noise at every moment. The teacher is shown with a short diffusion chain."
+    )
+    return Gallery("Samples over training", text, [picture for picture in read if picture])
 
 
 # --- neighbours, orders, in-painting ------------------------------------------------------------

@@ -63,6 +63,7 @@ class DistillVariant(Config):
     distribution_term: bool = Field(True, description="L2; False is the ablation without it")
     auxiliary_context: Literal["teacher", "student"] = "teacher"
     trained: Literal["whole", "head"] = "whole"
+    seeds: list[int] | None = Field(None, min_length=1, description="to train with; default: the preset's")
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,18 @@ class DistillMethod:
     """Two updates a step: the auxiliary network on the student's samples, then the student."""
 
     def __init__(
-        self, config: DistillTraining, variant: DistillVariant, teacher: MAR, data: LatentBatches
+        self,
+        config: DistillTraining,
+        variant: DistillVariant,
+        teacher: MAR,
+        data: LatentBatches,
+        student: MAR | None = None,
     ) -> None:
+        """`student`: the network to train, from outside; by default a copy of the teacher."""
         self.config, self.variant, self.data = config, variant, data
         self.schedule = NoiseSchedule.full()
         self.teacher = teacher.eval().requires_grad_(False)
-        self.student = copy.deepcopy(teacher).requires_grad_(variant.trained == "whole")
+        self.student = (student or copy.deepcopy(teacher)).requires_grad_(variant.trained == "whole")
         self.student.head.requires_grad_(True)
         self.auxiliary = copy.deepcopy(teacher.head).requires_grad_(True)
         self.average: AveragedModel = averaged(self.student, config.ema)

@@ -1,15 +1,23 @@
-"""MARVAL-RL: the reward of whole images, back-propagated through decoder and all AR steps into the one-step student."""
+"""MARVAL-RL: the reward of whole images, back-propagated through decoder and all AR steps into the one-step student.
+
+Beyond the paper, the distillation loss can be kept beside the reward as a pull toward the teacher: the reward alone pays for its
+gain with diversity, which the guided teacher's score gives back.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from marval.config import Config
 from marval.masking import random_orders
+from marval.methods.distillation import DistillMethod, StudentSamples
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
 from marval.noise.schedule import TRAINING_STEPS
@@ -32,12 +40,19 @@ class ReinforceTraining(Config):
 
 
 class ReinforceVariant(Config):
-    """What distinguishes one fine-tuned model from another."""
+    """What distinguishes one fine-tuned model from another; the defaults are the paper's method."""
 
     start: str = Field(description="the distilled variant to start from")
     steps: int = Field(gt=0)
     observe_every: int = Field(
         5, gt=0, description="steps between looks at the judges that it is not trained on"
+    )
+    seeds: list[int] | None = Field(None, min_length=1, description="to train with; default: the preset's")
+    distillation_pull: float = Field(
+        0.0, ge=0, description="weight of the distillation loss beside the reward"
+    )
+    rewarded_after: int | None = Field(
+        None, gt=0, description="AR step whose unfinished image is rewarded; null: the whole"
     )
 
 
@@ -47,27 +62,64 @@ class Reward(Protocol):
     def score(self, images: Tensor, labels: Tensor) -> Tensor: ...
 
 
+@dataclass(frozen=True)
+class RewardBatch:
+    """Noise and classes of the images to reward, and the samples of the pull where there is one."""
+
+    labels: Tensor
+    draws: Draws
+    samples: StudentSamples | None
+
+
 class ReinforceMethod:
-    """One update a step, on fresh images of uniformly drawn classes."""
+    """One student update a step, on fresh images of uniformly drawn classes."""
 
-    def __init__(self, config: ReinforceTraining, student: MAR, tokenizer: Tokenizer, reward: Reward) -> None:
-        self.config, self.student, self.tokenizer, self.reward = config, student.eval(), tokenizer, reward
+    def __init__(
+        self,
+        config: ReinforceTraining,
+        variant: ReinforceVariant,
+        student: MAR,
+        tokenizer: Tokenizer,
+        reward: Reward,
+        pull: DistillMethod | None = None,
+    ) -> None:
+        """`pull`: distillation of this same `student`, needed where the variant gives it a weight."""
+        self.config, self.variant, self.student = config, variant, student.eval()
+        self.tokenizer, self.reward, self.pull = tokenizer, reward, pull
         self.sampler = OneStep.at(config.one_step_t)
-        self.ema: dict = {}
+        self.ema: Mapping[str, tuple[AveragedModel, torch.nn.Module]] = {}
         optimiser = build_optimiser(student, config.optimiser)
-        clip, warmup = config.optimiser.clip, config.optimiser.warmup_steps
-        self.updates = [Update("student", student, optimiser, self.loss, clip, warmup)]
+        tune = Update(
+            "student", student, optimiser, self.loss, config.optimiser.clip, config.optimiser.warmup_steps
+        )
+        auxiliary = [u for u in pull.updates if u.name == "auxiliary"] if pull else []
+        for update in auxiliary:
+            update.loss = self._auxiliary_loss
+        self.updates = [*auxiliary, tune]
 
-    def draw(self, step: int) -> tuple[Tensor, Draws]:
+    def draw(self, step: int) -> RewardBatch:
         model, batch = self.student.config, self.config.batch
         labels = torch.randint(model.classes, (batch,))
         start = torch.randn(batch, model.tokens, model.channels)
-        return labels, Draws(
-            random_orders(batch, model.tokens), start, torch.empty(batch, 0, *start.shape[1:])
-        )
+        draws = Draws(random_orders(batch, model.tokens), start, torch.empty(batch, 0, *start.shape[1:]))
+        return RewardBatch(labels, draws, self.pull.draw(step) if self.pull else None)
 
-    def loss(self, batch: tuple[Tensor, Draws]) -> dict[str, Tensor]:
-        labels, draws = batch
-        tokens = sample_tokens(self.student, self.sampler, labels, draws, self.config.ar_steps, guidance=1)
+    def loss(self, batch: RewardBatch) -> dict[str, Tensor]:
+        steps: list[Tensor] = []
+        sample_tokens(
+            self.student, self.sampler, batch.labels, batch.draws, self.config.ar_steps, 1, on_step=steps
+        )
+        tokens = steps[(self.variant.rewarded_after or self.config.ar_steps) - 1]
         images = (self.tokenizer.decode(tokens).clamp(-1, 1) + 1) / 2
-        return {"loss_reward": reward_loss(self.reward.score(images, labels))}
+        terms = {"loss_reward": reward_loss(self.reward.score(images, batch.labels))}
+        if self.pull is not None and batch.samples is not None:
+            weight = self.variant.distillation_pull
+            terms |= {
+                f"{name}_pull": weight * term for name, term in self.pull.student_loss(batch.samples).items()
+            }
+        return terms
+
+    def _auxiliary_loss(self, batch: RewardBatch) -> dict[str, Tensor]:
+        assert self.pull is not None
+        assert batch.samples is not None
+        return self.pull.auxiliary_loss(batch.samples)

@@ -1,11 +1,13 @@
 """Stage `distill`: one-step student by guided score implicit matching."""
 
-from marval.artifacts import write_csv
+from marval.artifacts import write_csv, write_tensors
 from marval.data.latents import LatentBatches
 from marval.methods.distillation import DistillMethod
+from marval.models.mar import MAR
 from marval.stages.context import Context
-from marval.stages.models import load_mar, save_mar
-from marval.stages.preset import TEACHER
+from marval.stages.frames import Frames, drawer
+from marval.stages.models import load_mar, load_tokenizer, save_mar
+from marval.stages.preset import TEACHER, SampleVariant
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 
@@ -13,14 +15,21 @@ LOG_EVERY = 10
 
 
 def run(context: Context) -> None:
-    """Write the averaged student and the curve."""
+    """Write the averaged student, the auxiliary network (a later pull needs it), the curve and samples over time."""
     assert context.variant is not None
     assert context.seed is not None
-    section = context.preset.distill
+    section, seed = context.preset.distill, context.seed
     data = LatentBatches.load(context.results / "latents/train.safetensors")
-    teacher = load_mar(context.model_path(TEACHER, context.seed))
+    teacher = load_mar(context.model_path(TEACHER, seed))
     method = DistillMethod(section.training, section.variants[context.variant], teacher, data)
+    average = method.average.module
+    assert isinstance(average, MAR)
+    look = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=teacher.config.side)
+    draw = drawer(average, load_tokenizer(context.results), context.preset.sample, look, seed)
+    frames = Frames(context.checkpoints, section.training.steps, LOG_EVERY, draw)
     store = CheckpointStore(context.checkpoints)
-    rows = fit(method, section.training.steps, context.seed, store, context.label, LOG_EVERY)
-    save_mar(method.average.module, context.output(".safetensors"))
+    rows = fit(method, section.training.steps, seed, store, context.label, LOG_EVERY, frames.observe)
+    save_mar(average, context.output(f"seed-{seed}.safetensors"))
+    write_tensors(context.output(f"auxiliary-{seed}.safetensors"), dict(method.auxiliary.state_dict()))
     write_csv(context.output(".csv"), rows)
+    frames.write(context.output(".png"))

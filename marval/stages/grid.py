@@ -54,9 +54,11 @@ def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
     yield "speed", {**base, "first_seed": preset.seeds[0]}
     for seed in preset.seeds:
         yield "teacher", {**base, "seed": seed}
-        for variant in preset.distill.variants:
+    for variant in preset.distill.variants:
+        for seed in preset.model_seeds(variant):
             yield "distill", {**base, "variant": variant, "seed": seed}
-        for variant, tuned in preset.reinforce.variants.items():
+    for variant, tuned in preset.reinforce.variants.items():
+        for seed in preset.model_seeds(variant):
             yield "reinforce", {**base, "variant": variant, "start": tuned.start, "seed": seed}
     for variant, settings in preset.variants.items():
         yield "sample", {**base, "variant": variant, "model": settings.model}

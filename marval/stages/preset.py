@@ -48,7 +48,7 @@ class SampleVariant(Config):
     guidance: float = Field(1.0, ge=0, le=20)
     ar_steps: int = Field(gt=0)
     order: OrderLaw = OrderLaw.RANDOM
-    seeds: list[int] | None = Field(None, min_length=1, description="default: the preset's")
+    seeds: list[int] | None = Field(None, min_length=1, description="default: the model's")
 
 
 class Distill(Config):
@@ -116,20 +116,41 @@ class Preset(Config):
                     f"variants.{name}.seeds: {sorted(extra)} are not trained; `seeds` is {self.seeds}"
                 )
         for name, tuned in self.reinforce.variants.items():
+            if (tuned.rewarded_after or 0) > self.reinforce.training.ar_steps:
+                raise ValueError(
+                    f"reinforce.variants.{name}.rewarded_after is {tuned.rewarded_after}, more than "
+                    f"reinforce.training.ar_steps, {self.reinforce.training.ar_steps}"
+                )
             _known(f"reinforce.variants.{name}.start", tuned.start, list(self.distill.variants))
+            if extra := set(self.model_seeds(name)) - set(self.model_seeds(tuned.start)):
+                raise ValueError(
+                    f"reinforce.variants.{name}.seeds: {tuned.start} is not trained with {sorted(extra)}"
+                )
         _known("showcase.model", self.showcase.model, models)
         _known("showcase.variant", self.showcase.variant, list(self.variants))
+        trained = [*self.distill.variants, *self.reinforce.variants]
+        for name in trained:
+            if extra := set(self.model_seeds(name)) - set(self.seeds):
+                raise ValueError(
+                    f"seeds of {name}: no teacher is trained with {sorted(extra)}; `seeds` is {self.seeds}"
+                )
         for name in self.speed.variants:
             _known("speed.variants", name, list(self.variants))
         return self
 
     def model_seeds(self, model: str) -> list[int]:
         """Seeds with which a model is trained."""
-        return self.seeds
+        variants: dict[str, DistillVariant | ReinforceVariant] = {
+            **self.distill.variants,
+            **self.reinforce.variants,
+        }
+        variant = variants.get(model)
+        return (variant.seeds if variant else None) or self.seeds
 
     def variant_seeds(self, variant: str) -> list[int]:
         """Seeds whose models make the images of a variant."""
-        return self.variants[variant].seeds or self.seeds
+        settings = self.variants[variant]
+        return settings.seeds or self.model_seeds(settings.model)
 
 
 def stage_threads(preset: Preset | None, stage: str) -> int:

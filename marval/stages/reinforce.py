@@ -1,20 +1,29 @@
 """Stage `reinforce`: fine-tune a distilled student by the reward of whole images."""
 
-from marval.artifacts import write_csv
-from marval.methods.reinforcement import ReinforceMethod
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from marval.artifacts import load_weights, write_csv, write_json
+from marval.data.latents import LatentBatches
+from marval.methods.distillation import DistillMethod
+from marval.methods.reinforcement import ReinforceMethod, ReinforceVariant
+from marval.models.mar import MAR
 from marval.stages.context import Context
+from marval.stages.frames import Frames, drawer
 from marval.stages.models import load_mar, load_tokenizer, save_mar
-from marval.stages.preset import SampleVariant
+from marval.stages.preset import TEACHER, SampleVariant
 from marval.stages.watch import Watch
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
+from metrics.hacking import watch as unsound_from
 from metrics.judges import load as load_judge
 
 LOG_EVERY = 1
 
 
 def run(context: Context) -> None:
-    """Write the tuned student and the curve, in which the unseen judges appear every few steps."""
+    """Write the tuned student, the curve with the unseen judges, where they stop agreeing, and samples over time."""
     assert context.variant is not None
     assert context.seed is not None
     seed, training = context.seed, context.preset.reinforce.training
@@ -22,14 +31,34 @@ def run(context: Context) -> None:
     student = load_mar(context.model_path(variant.start, seed))
     tokenizer = load_tokenizer(context.results)
     judges = context.results / "judges"
-    method = ReinforceMethod(training, student, tokenizer, load_judge(judges / "pick_score.json"))
-    sampled = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=training.ar_steps)
-    watch = Watch(judges, tokenizer, context.preset.sample, sampled)
+    reward = load_judge(judges / "pick_score.json")
+    method = ReinforceMethod(training, variant, student, tokenizer, reward, _pull(context, variant, student))
+    look = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=training.ar_steps)
+    watch = Watch(judges, tokenizer, context.preset.sample, look)
+    draw = drawer(student, tokenizer, context.preset.sample, look, seed)
+    frames = Frames(context.checkpoints, variant.steps, LOG_EVERY, draw)
 
     def observe(step: int) -> dict[str, float]:
+        frames.observe(step)
         return {} if step % variant.observe_every and step != variant.steps else watch.look(student, seed)
 
     store = CheckpointStore(context.checkpoints)
     rows = fit(method, variant.steps, seed, store, context.label, LOG_EVERY, observe)
     save_mar(student, context.output(".safetensors"))
     write_csv(context.output(".csv"), rows)
+    write_json(context.output("watch.json"), asdict(unsound_from(watch.judged(rows))))
+    frames.write(context.output(".png"))
+
+
+def _pull(context: Context, variant: ReinforceVariant, student: MAR) -> DistillMethod | None:
+    """Distillation of the student that is tuned, with the auxiliary network as distillation left it."""
+    if variant.distillation_pull == 0:
+        return None
+    assert context.seed is not None
+    section = context.preset.distill
+    data = LatentBatches.load(context.results / "latents/train.safetensors")
+    teacher = load_mar(context.model_path(TEACHER, context.seed))
+    pull = DistillMethod(section.training, section.variants[variant.start], teacher, data, student)
+    folder = context.model_path(variant.start, context.seed).parent
+    load_weights(pull.auxiliary, folder / f"auxiliary-{context.seed}.safetensors")
+    return pull

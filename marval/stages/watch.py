@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from metrics.reference import read_reference
 from metrics.samples import Samples
 
 IMAGES = 250  # for each look, always the same noise
+REWARD_ROLE = "training reward"
 SCORERS = ("clip", "image_reward", "pick_score")
 
 
@@ -31,6 +33,21 @@ class Watch:
         self.cnn = load_judge(judges / "cnn.json")
         self.scorers = [load_judge(judges / f"{kind}.json") for kind in SCORERS]
         self.reference = read_reference(judges / "reference.npz")
+
+    def judged(self, rows: list[dict[str, float]]) -> list[dict[str, Any]]:
+        """The looked-at rows of a curve in the form of `metrics.hacking.watch`."""
+        unseen = [judge.metric for judge in self.scorers if judge.role != REWARD_ROLE]
+        return [
+            {
+                "step": int(row["step"]),
+                "training_reward": row["pick_score"],
+                "judges": {name: row[name] for name in unseen},
+                "frechet_distance": row["frechet_distance"],
+                "accuracy": row["class_accuracy"],
+            }
+            for row in rows
+            if "pick_score" in row
+        ]
 
     def look(self, model: MAR, seed: int) -> dict[str, float]:
         """Means over the images; the distance of so few is biased upward, alike at every step."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reports.formats import read_json
 from reports.intervals import Estimate, difference
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Table, plain
@@ -31,7 +32,27 @@ class TrustTables(Cells):
             }
             for name in sorted(names, key=lambda name: self.role(before[name]), reverse=True)
         ]
-        return Table.of("hacking", "Reward fine-tuning: the reward, the judges and the price.", rows)
+        caption = "Reward fine-tuning: the reward, the judges and the price."
+        return Table.of("hacking", caption, rows, notes=self._watched())
+
+    def _watched(self) -> list[str]:
+        """For each tuned model, from which step on something contradicts the training reward."""
+        told = []
+        for path in sorted((self.results.root / "training").glob("*-watch.json")):
+            watch = self.results.read(path, read_json, required=False)
+            if watch is None:
+                continue
+            name = path.stem.removesuffix("-watch")
+            if watch["step"] is None:
+                told.append(
+                    f"{name}: the unseen judges agree with the training reward at every step looked at."
+                )
+            else:
+                reasons = "; ".join(f"{alarm['quantity']}: {alarm['reason']}" for alarm in watch["alarms"])
+                told.append(
+                    f"{name}: from step {watch['step']} on something contradicts the training reward ({reasons})."
+                )
+        return told
 
     def paper_rows(self) -> Table:
         """The paper's own system-level table and that of MAR's authors."""

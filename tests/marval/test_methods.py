@@ -6,7 +6,7 @@ import torch
 from marval.data.latents import LatentBatches
 from marval.masking import MaskingLaw
 from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
-from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining
+from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining, ReinforceVariant
 from marval.methods.teacher import TeacherMethod, TeacherTraining, draw_masked
 from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
 from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
@@ -164,6 +164,7 @@ def test_reward_training_raises_the_reward(tmp_path):
     )
     student = MAR(config)
     frozen = [p.clone() for p in tokenizer.parameters()]
-    rows = run(ReinforceMethod(training, student, tokenizer, Brightness()), 40, tmp_path)
+    variant = ReinforceVariant(start="marval", steps=40)
+    rows = run(ReinforceMethod(training, variant, student, tokenizer, Brightness()), 40, tmp_path)
     assert rows[-1]["loss_reward"] < rows[0]["loss_reward"] - 0.01
     assert all(torch.equal(a, b) for a, b in zip(frozen, tokenizer.parameters(), strict=True))

@@ -30,6 +30,27 @@ def test_every_preset_is_valid(root, monkeypatch):
         assert load_preset(path.stem).name == path.stem
 
 
+def test_full_digits_differ_in_seeds_and_variants_alone(root, monkeypatch):
+    monkeypatch.chdir(root)
+    plain, full = load_preset("digits"), load_preset("digits-full")
+    for section in (
+        "prompt",
+        "prepare",
+        "tokenizer",
+        "judges",
+        "teacher",
+        "sample",
+        "evaluate",
+        "showcase",
+        "speed",
+    ):
+        assert getattr(plain, section) == getattr(full, section), section
+    for section in ("distill", "reinforce"):
+        ours, theirs = getattr(plain, section), getattr(full, section)
+        assert ours.training == theirs.training
+        assert ours.variants.items() <= theirs.variants.items()
+
+
 def test_lists_in_the_repository_are_fresh(root, monkeypatch):
     monkeypatch.chdir(root)
     assert grid.RUNS.read_text() == grid.render()

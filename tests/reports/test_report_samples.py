@@ -14,6 +14,7 @@ from PIL import Image
 from reports import pixels, samples
 from reports.models import parameters_million
 from reports.paper import Paper
+from reports.results import Results
 
 
 def test_only_draws_that_every_variant_has_are_chosen() -> None:
@@ -76,3 +77,13 @@ def test_parameters_are_counted_from_the_head_of_the_file(project: Path) -> None
     assert found is not None
     assert found[0] == pytest.approx(0.4)
     assert found[1].name == "seed-0.safetensors"
+
+
+def test_samples_over_training_show_the_first_seed_of_each_model(tmp_path: Path) -> None:
+    folder = tmp_path / "results/made-up/training"
+    folder.mkdir(parents=True)
+    for name in ("marval-s0", "marval-s1", "teacher-s0"):
+        Image.new("RGB", (320, 160)).save(folder / f"{name}.png")
+    shown = samples.galleries(Results.open("made-up", folder.parent), Paper())
+    gallery = next(g for g in shown if g.title == "Samples over training")
+    assert [picture.caption for picture in gallery.pictures] == ["teacher", "marval"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import made_up
@@ -122,3 +123,21 @@ def test_costs_stand_beside_the_papers(tables: dict[str, Table]) -> None:
         zip(tables["training_costs"].frame["work"], tables["training_costs"].frame["ours"], strict=True)
     )
     assert ours == {"distillation of each size": "34.00 s in 1 run", "reward fine-tuning": "6.50 s in 1 run"}
+
+
+def test_hacking_table_says_where_the_judges_stop_agreeing(complete: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(complete, project)
+    results = made_up.opened(project)
+    alarm = {"quantity": "clip_score", "step": 15, "reason": "falls below its best"}
+    made_up.write_json(
+        results.root / "training/marval-rl-s0-watch.json",
+        {"alarms": [alarm], "step": 15, "last_sound_step": 10},
+    )
+    made_up.write_json(
+        results.root / "training/marval-rl-s1-watch.json", {"alarms": [], "step": None, "last_sound_step": 20}
+    )
+    first, second = all_tables(results, Paper(), Provenance(results))["hacking"].notes
+    assert "marval-rl-s0: from step 15 on" in first
+    assert "clip_score: falls below its best" in first
+    assert "marval-rl-s1: the unseen judges agree" in second

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test lint clean
+.PHONY: help setup plan reproduce test lint clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -27,6 +27,9 @@ $(INSTALLED): requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
 	$(BIN)/uv pip sync --quiet --require-hashes requirements.txt
 	@touch $@
+
+plan: $(INSTALLED) ## what `make reproduce` would run now
+	@snakemake --dry-run --quiet host reason
 
 reproduce: $(INSTALLED) ## run the active presets from data to report (params.yaml; digits on a fresh clone)
 	@snakemake

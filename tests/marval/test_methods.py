@@ -9,6 +9,7 @@ from marval.methods.distillation import DistillMethod, DistillTraining, DistillV
 from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining, ReinforceVariant
 from marval.methods.teacher import TeacherMethod, TeacherTraining, draw_masked
 from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
+from marval.models.mar import MAR, MARConfig
 from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
 from marval.noise.schedule import NoiseSchedule
 from marval.objectives.gsim import denoising_loss
@@ -151,20 +152,52 @@ class Brightness:
         return images.mean(dim=(1, 2, 3))
 
 
-def test_reward_training_raises_the_reward(tmp_path):
-    from marval.models.mar import MAR, MARConfig
-
+def reinforced(variant: ReinforceVariant, steps: int, tmp_path, pulled: bool = False):
+    """Rows of a short RL run on random networks, and the method."""
     config = MARConfig(
         side=4, channels=2, classes=4, width=16, encoder_blocks=1, decoder_blocks=1, heads=2, buffer_tokens=2,
         head={"width": 24, "blocks": 1},
     )  # fmt: skip
     tokenizer = Tokenizer(TOKENIZER, build_autoencoder(TOKENIZER), torch.zeros(2), torch.ones(2))
+    labels = torch.arange(32) % 4
+    data = LatentBatches(torch.cat([torch.randn(32, 2, 4, 4), torch.full((32, 2, 4, 4), 0.1)], dim=1), labels)
     training = ReinforceTraining(
         optimiser=OptimiserConfig(lr=1e-2, clip=1.0), batch=8, ar_steps=4, one_step_t=900
     )
     student = MAR(config)
-    frozen = [p.clone() for p in tokenizer.parameters()]
-    variant = ReinforceVariant(start="marval", steps=40)
-    rows = run(ReinforceMethod(training, variant, student, tokenizer, Brightness()), 40, tmp_path)
+    pull = None
+    if pulled:
+        pull = DistillMethod(distill_training(), DistillVariant(guidance=1.2), MAR(config), data, student)
+    method = ReinforceMethod(training, variant, student, tokenizer, Brightness(), pull)
+    return run(method, steps, tmp_path), method
+
+
+def test_reward_training_raises_the_reward_and_leaves_the_decoder_alone(tmp_path):
+    rows, method = reinforced(ReinforceVariant(start="marval", steps=40), 40, tmp_path)
     assert rows[-1]["loss_reward"] < rows[0]["loss_reward"] - 0.01
-    assert all(torch.equal(a, b) for a, b in zip(frozen, tokenizer.parameters(), strict=True))
+    torch.manual_seed(0)
+    assert all(p.grad is None for p in method.tokenizer.parameters())
+
+
+def test_reward_may_be_asked_about_unfinished_images(tmp_path):
+    """After the first of four AR steps most tokens are still masked, and the reward differs from the whole image's."""
+    whole, _ = reinforced(ReinforceVariant(start="marval", steps=1), 1, tmp_path / "a")
+    torch.manual_seed(0)
+    half, _ = reinforced(ReinforceVariant(start="marval", steps=1, rewarded_after=1), 1, tmp_path / "b")
+    assert half[0]["loss_reward"] != whole[0]["loss_reward"]
+
+
+def test_pull_trains_the_auxiliary_network_and_adds_the_distillation_loss(tmp_path):
+    variant = ReinforceVariant(start="marval", steps=3, distillation_pull=2.0)
+    rows, method = reinforced(variant, 3, tmp_path, pulled=True)
+    assert {"loss_reward", "loss_l1_pull", "loss_l2_pull", "loss_auxiliary"} <= rows[0].keys()
+    assert method.pull is not None
+    assert method.pull.student is method.student
+    samples = method.pull.draw(0)
+    torch.manual_seed(1)
+    plain = method.pull.student_loss(samples)["loss_l2"]
+    batch = method.draw(0)
+    torch.manual_seed(1)
+    # the same noise levels are drawn first in both, so the pull is the distillation loss times its weight
+    weighted = method.loss(type(batch)(batch.labels, batch.draws, samples))["loss_l2_pull"]
+    assert torch.allclose(weighted, 2.0 * plain)

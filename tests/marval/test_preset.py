@@ -86,6 +86,12 @@ def test_lists_in_the_repository_are_fresh(root, monkeypatch):
         ),
         ("ar_steps: 4}", "ar_steps: 99}", ["ar_steps is 99, more than the 16 tokens"]),
         ("name: smoke", "name: fire", ["name is 'fire' but the file is smoke.yaml"]),
+        (
+            "marval: {guidance: 1.2}",
+            "marval: {guidance: 1.2, seeds: [3]}",
+            ["seeds: marval is not trained with [0]"],
+        ),
+        ("steps: 2}", "steps: 2, rewarded_after: 9}", ["rewarded_after is 9, more than"]),
         ("t_low: 20", "t_low: 990", ["t_low 990 must be below t_high 980"]),
     ],
 )

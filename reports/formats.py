@@ -39,6 +39,7 @@ class Metric:
     protocol: dict[str, Any]
     higher_is_better: bool | None
     file: Path
+    curve: tuple[tuple[int, float], ...] = ()  # (n, value) at fewer images
 
     @property
     def is_training_reward(self) -> bool:
@@ -132,6 +133,7 @@ def _metric(row: dict[str, Any], path: Path) -> Metric:
         protocol=row.get("protocol") or {},
         higher_is_better=row.get("higher_is_better"),
         file=path,
+        curve=tuple((int(n), float(value)) for n, value in row.get("curve") or ()),
     )
 
 

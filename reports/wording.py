@@ -11,6 +11,7 @@ MISSING = "–"
 
 METRICS = {
     "frechet_distance": "Fréchet distance",
+    "frechet_distance_infinity": "Fréchet distance, n → ∞",
     "inception_score": "Inception Score",
     "kernel_distance": "Kernel distance",
     "precision": "Precision",

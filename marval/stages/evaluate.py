@@ -1,8 +1,8 @@
 """Stage `evaluate`: score the samples of one variant with every judge."""
 
-from marval.artifacts import write_json
+from marval.artifacts import write_json, write_npz
 from marval.stages.context import Context
-from metrics.evaluate import evaluate
+from metrics.evaluate import evaluate, image_scores
 from metrics.judges import Cnn
 from metrics.judges import load as load_judge
 from metrics.reference import read_reference
@@ -12,18 +12,16 @@ SCORERS = ("clip", "image_reward", "pick_score")
 
 
 def run(context: Context) -> None:
-    """Write the measurements, and the bare scores for `dvc metrics`."""
+    """Write the measurements, every image's raw scores, and the bare values for `dvc metrics`."""
     judges = context.results / "judges"
-    (samples,) = [p for p in context.declared.dependencies if p.suffix == ".npz"]
+    samples = read_samples(next(p for p in context.declared.dependencies if p.suffix == ".npz"))
     cnn = load_judge(judges / "cnn.json")
     assert isinstance(cnn, Cnn)
-    rows = evaluate(
-        read_samples(samples),
-        cnn,
-        [load_judge(judges / f"{kind}.json") for kind in SCORERS],
-        read_reference(judges / "reference.npz"),
-        context.preset.evaluate,
-    )
-    write_json(next(p for p in context.declared.outputs if p.parent.name == "metrics"), rows)
-    scores = {row["metric"]: row["value"] for row in rows}
-    write_json(next(p for p in context.declared.outputs if p.parent.name == "scores"), scores)
+    scorers = [load_judge(judges / f"{kind}.json") for kind in SCORERS]
+    reference = read_reference(judges / "reference.npz")
+    scores = image_scores(samples, scorers, context.preset.evaluate.batch)
+    rows = evaluate(samples, cnn, scorers, reference, context.preset.evaluate, scores=scores)
+    path = {p.parent.name: p for p in context.declared.outputs}
+    write_json(path["metrics"], rows)
+    write_npz(path["image_scores"], **scores)
+    write_json(path["scores"], {row["metric"]: row["value"] for row in rows})

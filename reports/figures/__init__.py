@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.figures import frontiers, speeds
+from reports.figures import frontiers, sample_size, speeds
 from reports.figures.hacking import reward_hacking
 from reports.figures.style import Drawing, style
 from reports.figures.training import training_curves
@@ -18,6 +18,7 @@ FIGURES = (
     frontiers.against_guidance,
     speeds.speedup_by_regime,
     speeds.component_shares,
+    sample_size.against_sample_size,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import made_up
@@ -10,8 +11,10 @@ import pytest
 
 from reports.figures import Drawing, all_figures
 from reports.figures.frontiers import against_diffusion_steps
+from reports.figures.sample_size import against_sample_size
 from reports.figures.style import INK
 from reports.paper import Paper
+from reports.wording import number
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +71,16 @@ def test_one_point_is_no_curve(project: Path) -> None:
         if path.stem != "teacher-100":
             path.unlink()
     assert against_diffusion_steps(made_up.opened(project), Paper()) is None
+
+
+def test_distance_is_drawn_against_the_number_of_images(complete: Path, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(complete, project)
+    results = made_up.opened(project)
+    distance = made_up.metric_row("frechet_distance", 0.4) | {"curve": [[200, 1.2], [1000, 0.4]]}
+    limit = made_up.metric_row("frechet_distance_infinity", 0.2)
+    made_up.write_json(results.root / "metrics/marval.json", [distance, limit])
+    drawing = against_sample_size(made_up.opened(project), Paper())
+    assert drawing is not None
+    value, extrapolated = (number(row["value"]) for row in (distance, limit))
+    assert drawing.description == f"marval: {value} at n = 1000, {extrapolated} extrapolated"

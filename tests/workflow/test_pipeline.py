@@ -44,6 +44,15 @@ def test_every_measurement_has_its_fields(finished):
             assert row["ci_low"] <= row["value"] <= row["ci_high"], (file.name, row)
 
 
+def test_scores_of_every_image_are_kept(finished):
+    results = finished.path / "results/smoke"
+    reported = json.loads((results / "scores/marval.json").read_text())
+    with np.load(results / "image_scores/marval.npz") as scores:
+        assert scores["digits-clip"].shape == (200,)
+        assert scores["digits-clip"].dtype == np.float32
+        assert 100 * scores["digits-clip"].astype(float).mean() == pytest.approx(reported["clip_score"])
+
+
 def test_records_lead_back_to_the_run(finished):
     record = json.loads((finished.path / "results/smoke/records/teacher-s0.json").read_text())
     assert record["command"] == "python -m marval teacher smoke --seed 0"

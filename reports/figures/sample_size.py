@@ -1,0 +1,55 @@
+"""How much of a Frechet distance is bias of a finite number of images: distance against 1/n, extrapolated to infinitely many.
+
+The bias of the distance is proportional to 1/n (Chong & Forsyth, arXiv 1911.07023), so figures of different n do not compare.
+"""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from reports.claims.compare import DISTANCE
+from reports.figures.style import COLOURS, Drawing, colour, finish
+from reports.paper import Paper
+from reports.results import Results
+from reports.wording import number
+
+INFINITY = "frechet_distance_infinity"
+SHOWN = ("marval", "real")  # after the teacher with the most diffusion steps
+
+
+def against_sample_size(results: Results, paper: Paper) -> Drawing | None:
+    """Distance against 1/n for the longest teacher, the student and the real images."""
+    variants = [f"teacher-{paper.teacher_steps}", *SHOWN]
+    found = [(v, results.metric(v, DISTANCE), results.metric(v, INFINITY)) for v in variants]
+    drawn = [(v, row, limit) for v, row, limit in found if row and limit and row.curve]
+    if not drawn:
+        return None
+    figure = Figure()
+    axes = figure.subplots()
+    told = []
+    for variant, row, limit in drawn:
+        hue = COLOURS["real"] if variant == "real" else colour(variant)
+        axes.plot([1000 / n for n, _ in row.curve], [d for _, d in row.curve], "o", color=hue, label=variant)
+        axes.errorbar(
+            [0],
+            [limit.estimate.value],
+            yerr=[
+                [max(0.0, limit.estimate.value - limit.estimate.low)],
+                [max(0.0, limit.estimate.high - limit.estimate.value)],
+            ],
+            fmt="s",
+            color=hue,
+            capsize=2.5,
+        )
+        most = max(n for n, _ in row.curve)
+        told.append(
+            f"{variant}: {number(row.estimate.value)} at n = {most}, {number(limit.estimate.value)} extrapolated"
+        )
+    axes.set(xlabel="1000 / number of images", ylabel=f"Fréchet distance\n({drawn[0][1].judge})")
+    axes.legend()
+    caption = (
+        "Fréchet distance against the number of images, first seed (dots: random subsets), and extrapolated to infinitely "
+        "many (squares at 0). A distance of few images is biased upward: compare only equal numbers of images, and never a "
+        "figure of 1,000 images with one of 50,000."
+    )
+    return finish(figure, "distance-sample-size", caption, "; ".join(told))

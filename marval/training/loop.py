@@ -6,6 +6,7 @@ seeds, steps, clips, averages, watches for divergence, logs, saves and resumes. 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,6 +21,8 @@ from marval.progress import Progress
 from marval.training.checkpoints import CheckpointStore
 from marval.training.optimisation import warmup_factor
 from marval.training.seeding import seed_step
+
+DIVERGED = 1e4  # the losses here are means of order 1 to 100; beyond this a run does not come back
 
 Terms = Mapping[str, Tensor]
 Observe = Callable[[int], Mapping[str, float]]  # number of steps done -> figures that are not losses
@@ -88,7 +91,8 @@ def fit(
     """Train for `steps` steps, resuming from `store`; returns the rows of the curve.
 
     `observe` may add figures to the row of a step; before the first step it is asked too, for a row of its own.
-    Raises UserError, naming the loss and the step, when a figure is no longer finite; the last good checkpoint stays.
+    Raises UserError, naming the loss and the step, when a figure is not finite or a loss explodes; the last good
+    checkpoint stays.
     """
     log = TrainingLog(every=log_every)
     done = _restore(method, log, store)
@@ -105,7 +109,7 @@ def fit(
             if (step + 1) % log_every == 0 or step + 1 == steps:
                 seen = observe(step + 1) if observe is not None else {}
                 last_row = log.close_row(step + 1, {**_ema_distances(method), **seen})
-                _check_finite(last_row, label, store)
+                _check_sound(last_row, label, store)
                 store.save_if_due(partial(_state, method, log, step + 1))
             progress.advance(1, {k: v for k, v in last_row.items() if k.startswith(("loss", "reward"))})
     return log.rows
@@ -135,11 +139,11 @@ def _ema_distances(method: Method) -> dict[str, float]:
     return distances
 
 
-def _check_finite(row: Mapping[str, float], label: str, store: CheckpointStore) -> None:
+def _check_sound(row: Mapping[str, float], label: str, store: CheckpointStore) -> None:
     for name, value in row.items():
-        if value != value or abs(value) == float("inf"):
+        if not math.isfinite(value) or (name.startswith("loss") and abs(value) > DIVERGED):
             raise UserError(
-                f"{label}: {name} is {value} at step {row['step']}; the last good state is kept in {store.path}; "
+                f"{label}: {name} is {value:.3g} at step {row['step']}; the last good state is kept in {store.path}; "
                 "lower the learning rate or the clipping norm of this stage in the preset"
             )
 

@@ -22,7 +22,7 @@ from marval.training.optimisation import (
 class Regression:
     """A small real method: linear regression with dropout, so that randomness inside the loss matters too."""
 
-    def __init__(self, poison_at: int | None = None) -> None:
+    def __init__(self, poison_at: int | None = None, poison: float = 1.0) -> None:
         torch.manual_seed(7)
         self.model = nn.Sequential(nn.Linear(5, 8), nn.Dropout(0.3), nn.Linear(8, 1))
         self.truth = torch.randn(5, 1)
@@ -30,7 +30,7 @@ class Regression:
         config = OptimiserConfig(lr=0.05, weight_decay=0.01, warmup_steps=4, clip=1.0)
         optimiser = build_optimiser(self.model, config)
         self.updates = [Update("model", self.model, optimiser, self.loss, config.clip, config.warmup_steps)]
-        self.poison_at, self.step = poison_at, 0
+        self.poison_at, self.poison, self.step = poison_at, poison, 0
 
     def draw(self, step):
         self.step = step
@@ -38,7 +38,7 @@ class Regression:
 
     def loss(self, x):
         error = (self.model(x) - x @ self.truth).square().mean(dim=1)
-        return {"loss": error * float("nan") if self.step == self.poison_at else error}
+        return {"loss": error * self.poison if self.step == self.poison_at else error}
 
 
 def weights(method):
@@ -73,14 +73,15 @@ def test_another_seed_gives_another_run(tmp_path):
     assert not torch.equal(weights(one), weights(two))
 
 
-def test_divergence_stops_with_the_last_good_state(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("poison", "word"), [(float("nan"), "nan"), (1e9, "e+")])
+def test_divergence_stops_with_the_last_good_state(tmp_path, monkeypatch, poison, word):
     monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
     store = CheckpointStore(tmp_path)
     with pytest.raises(UserError) as caught:
-        fit(Regression(poison_at=33), 60, seed=0, store=store, label="teacher@digits-0", log_every=5)
+        fit(Regression(33, poison), 60, seed=0, store=store, label="teacher@digits-0", log_every=5)
     message = str(caught.value)
     assert "\n" not in message
-    for part in ("teacher@digits-0", "loss is nan at step 35", str(store.path)):
+    for part in ("teacher@digits-0", "loss is ", word, "at step 35", str(store.path)):
         assert part in message
     state = store.load()
     assert state is not None

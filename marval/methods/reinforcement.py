@@ -1,7 +1,7 @@
 """MARVAL-RL: the reward of whole images, back-propagated through decoder and all AR steps into the one-step student.
 
-Beyond the paper, the distillation loss can be kept beside the reward as a pull toward the teacher: the reward alone pays for its
-gain with diversity, which the guided teacher's score gives back.
+Beyond the paper, two pulls can be kept beside the reward, which alone pays for its gain with diversity: the distillation loss,
+toward the guided teacher, and the squared distance of the weights from the distilled ones.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ class ReinforceVariant(Config):
     distillation_pull: float = Field(
         0.0, ge=0, description="weight of the distillation loss beside the reward"
     )
+    weight_pull: float = Field(
+        0.0, ge=0, description="weight of ||theta - theta_distilled||^2 beside the reward"
+    )
     rewarded_after: int | None = Field(
         None, gt=0, description="AR step whose unfinished image is rewarded; null: the whole"
     )
@@ -86,6 +89,7 @@ class ReinforceMethod:
         """`pull`: distillation of this same `student`, needed where the variant gives it a weight."""
         self.config, self.variant, self.student = config, variant, student.eval()
         self.tokenizer, self.reward, self.pull = tokenizer, reward, pull
+        self.anchor = [p.detach().clone() for p in student.parameters()] if variant.weight_pull else []
         self.sampler = OneStep.at(config.one_step_t)
         self.ema: Mapping[str, tuple[AveragedModel, torch.nn.Module]] = {}
         optimiser = build_optimiser(student, config.optimiser)
@@ -117,6 +121,10 @@ class ReinforceMethod:
             terms |= {
                 f"{name}_pull": weight * term for name, term in self.pull.student_loss(batch.samples).items()
             }
+        if self.anchor:
+            pairs = zip(self.student.parameters(), self.anchor, strict=True)
+            apart = torch.stack([(now - before).square().sum() for now, before in pairs]).sum()
+            terms["loss_weight_pull"] = self.variant.weight_pull * apart.expand(len(batch.labels))
         return terms
 
     def _auxiliary_loss(self, batch: RewardBatch) -> dict[str, Tensor]:

@@ -179,6 +179,19 @@ def test_reward_training_raises_the_reward_and_leaves_the_decoder_alone(tmp_path
     assert all(p.grad is None for p in method.tokenizer.parameters())
 
 
+def test_weight_pull_keeps_the_weights_near_where_they_started(tmp_path):
+    moved = {}
+    for pull in (0.0, 1000.0):
+        torch.manual_seed(0)
+        variant = ReinforceVariant(start="marval", steps=10, weight_pull=pull)
+        _, method = reinforced(variant, 0, tmp_path / f"{pull}")
+        before = [p.detach().clone() for p in method.student.parameters()]
+        run(method, 10, tmp_path / f"{pull}")
+        apart = [(a - b).square().sum() for a, b in zip(method.student.parameters(), before, strict=True)]
+        moved[pull] = torch.stack(apart).sum()
+    assert moved[1000.0] < 0.7 * moved[0.0]
+
+
 def test_reward_may_be_asked_about_unfinished_images(tmp_path):
     """After the first of four AR steps most tokens are still masked, and the reward differs from the whole image's."""
     whole, _ = reinforced(ReinforceVariant(start="marval", steps=1), 1, tmp_path / "a")

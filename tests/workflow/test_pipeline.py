@@ -57,7 +57,13 @@ def test_records_lead_back_to_the_run(finished):
     record = json.loads((finished.path / "results/smoke/records/teacher-s0.json").read_text())
     assert record["command"] == "python -m marval teacher smoke --seed 0"
     assert record["parameters"]["workflow/presets/smoke.yaml"]["teacher"]["steps"] == 200
-    assert record["inputs"].keys() == {"results/smoke/latents/train.safetensors"}
+    read = (
+        "latents/train.safetensors",
+        "latents/normaliser.json",
+        "models/tokenizer.safetensors",
+        "models/tokenizer.json",
+    )
+    assert record["inputs"].keys() == {f"results/smoke/{name}" for name in read}
     lock = (finished.path / "dvc.lock").read_text()
     assert all(md5 in lock for md5 in [*record["inputs"].values(), *record["outputs"].values()])
 

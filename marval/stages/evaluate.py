@@ -2,13 +2,12 @@
 
 from marval.artifacts import write_json, write_npz
 from marval.stages.context import Context
+from marval.stages.preset import SCORERS
 from metrics.evaluate import evaluate, image_scores
 from metrics.judges import Cnn
 from metrics.judges import load as load_judge
 from metrics.reference import read_reference
 from metrics.samples import read_samples
-
-SCORERS = ("clip", "image_reward", "pick_score")
 
 
 def run(context: Context) -> None:

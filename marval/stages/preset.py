@@ -23,6 +23,7 @@ from metrics.judges import JudgesConfig
 
 PRESETS = Path("workflow/presets")
 REAL = "real"  # the variant that scores held-out real images as if they were samples
+SCORERS = ("clip", "image_reward", "pick_score")  # judges that score an image against its class's prompt
 TEACHER = "teacher"  # the model that MAR training gives
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
-from marval.stages.preset import SampleConfig, SampleVariant
+from marval.stages.preset import SCORERS, SampleConfig, SampleVariant
 from marval.stages.sample import balanced_labels, sample_images
 from metrics.distances import frechet_to
 from metrics.features import extract
@@ -20,7 +20,6 @@ from metrics.samples import Samples
 
 IMAGES = 250  # for each look, always the same noise
 REWARD_ROLE = "training reward"
-SCORERS = ("clip", "image_reward", "pick_score")
 
 
 class Watch:

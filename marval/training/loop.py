@@ -62,7 +62,6 @@ class Method(Protocol):
 class TrainingLog:
     """Means of the logged figures since the last row; rows become the stage's curve."""
 
-    every: int
     rows: list[dict[str, float]] = field(default_factory=list)
     _sums: dict[str, Tensor] = field(default_factory=dict)
     _count: int = 0
@@ -94,7 +93,7 @@ def fit(
     Raises UserError, naming the loss and the step, when a figure is not finite or a loss explodes; the last good
     checkpoint stays.
     """
-    log = TrainingLog(every=log_every)
+    log = TrainingLog()
     done = _restore(method, log, store)
     if observe is not None and not log.rows:
         log.rows.append({"step": 0, **observe(0)})

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from marval.config import Config
 from marval.data.digits import DigitsConfig
@@ -17,6 +17,7 @@ from marval.methods.distillation import DistillTraining, DistillVariant
 from marval.methods.reinforcement import ReinforceTraining, ReinforceVariant
 from marval.methods.teacher import TeacherTraining
 from marval.methods.tokenizer import TokenizerTraining
+from marval.models.tokenizer import TokenizerConfig
 from marval.noise.schedule import TRAINING_STEPS
 from metrics.evaluate import EvaluationSettings
 from metrics.judges import JudgesConfig
@@ -25,6 +26,24 @@ PRESETS = Path("workflow/presets")
 REAL = "real"  # the variant that scores held-out real images as if they were samples
 SCORERS = ("clip", "image_reward", "pick_score")  # judges that score an image against its class's prompt
 TEACHER = "teacher"  # the model that MAR training gives
+
+
+class OfficialTokenizer(Config):
+    """Section `tokenizer` where published weights are used: which file of the registry, and its architecture."""
+
+    official: str
+    model: TokenizerConfig
+
+
+class Teacher(TeacherTraining):
+    """Section `teacher`: how it is trained, unless published weights take the place of training."""
+
+    official: str | None = Field(None, description="file of the registry of weights; null: train it")
+
+
+def _tokenizer_kind(section: Any) -> str:
+    official = "official" in section if isinstance(section, dict) else isinstance(section, OfficialTokenizer)
+    return "(official)" if official else "(trained)"
 
 
 class SampleConfig(Config):
@@ -92,9 +111,12 @@ class Preset(Config):
     seeds: list[int] = Field(min_length=1)
     prompt: str = Field(pattern=r"\{name\}", description="template with {name} for the entity")
     prepare: DigitsConfig
-    tokenizer: TokenizerTraining
+    tokenizer: Annotated[
+        Annotated[TokenizerTraining, Tag("(trained)")] | Annotated[OfficialTokenizer, Tag("(official)")],
+        Discriminator(_tokenizer_kind),
+    ]
     judges: JudgesConfig
-    teacher: TeacherTraining
+    teacher: Teacher
     distill: Distill
     reinforce: Reinforce
     sample: SampleConfig
@@ -106,6 +128,8 @@ class Preset(Config):
     @model_validator(mode="after")
     def _names_agree(self) -> Preset:
         models = [TEACHER, *self.distill.variants, *self.reinforce.variants]
+        if self.teacher.official and len(self.seeds) > 1:
+            raise ValueError(f"seeds is {self.seeds}, but there is one official teacher: give one seed")
         for name, variant in self.variants.items():
             _known(f"variants.{name}.model", variant.model, models)
             if variant.ar_steps > self.teacher.model.tokens:
@@ -207,9 +231,10 @@ def _explain(error: ValidationError, content: dict) -> str:
     """The first problem in one line, and how many more there are."""
     # a misspelt key is also reported as a missing one: say what was written, not what was not
     first, *others = sorted(error.errors(), key=lambda problem: problem["type"] == "missing")
-    key = ".".join(str(part) for part in first["loc"])
+    location = _written(first["loc"])
+    key = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
-        text = f"{key} is not a setting{_nearest(str(first['loc'][-1]), _siblings(Preset, first['loc']))}"
+        text = f"{key} is not a setting{_nearest(str(location[-1]), _siblings(Preset, first['loc']))}"
     elif first["type"] == "missing":
         text = f"{key} is missing"
     elif first["type"] == "value_error":
@@ -220,14 +245,27 @@ def _explain(error: ValidationError, content: dict) -> str:
     return text + (f" (and {len(others)} more)" if others else "")
 
 
+def _written(location: tuple) -> tuple:
+    """The location of a problem without the tags of alternatives, which pydantic adds and nobody wrote."""
+    return tuple(part for part in location if not str(part).startswith("("))
+
+
 def _siblings(model: type, location: tuple) -> list[str]:
-    """Names of the settings that are valid where an unknown one was found."""
-    here: Any = model
+    """Names of the settings that are valid where an unknown one was found; `location` with pydantic's tags."""
+    here: list[Any] = [model]
     for part in location[:-1]:
-        fields = getattr(here, "model_fields", None)
-        if fields is not None and part in fields:
-            here = fields[part].annotation
-        args = getattr(here, "__args__", None)
-        if args and not hasattr(here, "model_fields"):
-            here = next((a for a in args if hasattr(a, "model_fields")), here)
-    return list(getattr(here, "model_fields", {}))
+        found = [
+            fields[part].annotation for kind in here if part in (fields := getattr(kind, "model_fields", {}))
+        ]
+        here = [alternative for kind in found for alternative in _alternatives(kind, location)] or here
+    return sorted({name for kind in here for name in getattr(kind, "model_fields", {})})
+
+
+def _alternatives(annotation: Any, location: tuple) -> list[Any]:
+    """The classes that an annotation may stand for: of a tagged union the one whose tag is in the location."""
+    if hasattr(annotation, "model_fields"):
+        return [annotation]
+    tags = [data.tag for data in getattr(annotation, "__metadata__", ()) if isinstance(data, Tag)]
+    if tags and not set(tags) & set(location):
+        return []
+    return [a for inner in getattr(annotation, "__args__", ()) for a in _alternatives(inner, location)]

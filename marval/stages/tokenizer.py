@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 
 from marval.artifacts import read_npz, write_csv, write_json, write_tensors
-from marval.methods.tokenizer import TokenizerMethod
+from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
 from marval.models.tokenizer import from_bytes
 from marval.stages.context import Context
 from marval.training.checkpoints import CheckpointStore
@@ -24,6 +24,7 @@ LOG_EVERY = 20
 def run(context: Context) -> None:
     """Write the averaged weights, the configuration with the held-out quality, and the curve."""
     config = context.preset.tokenizer
+    assert isinstance(config, TokenizerTraining)  # official weights take the place of this stage
     train, test = (read_npz(context.results / f"data/{part}.npz")["arr_0"] for part in ("train", "test"))
     seed_construction(config.seed)
     method = TokenizerMethod(config, from_bytes(torch.from_numpy(train)))

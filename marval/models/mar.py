@@ -105,7 +105,7 @@ class MAR(nn.Module):
         """Condition z of every position `(B, N, D)`, from the encoder's output."""
         buffer = self.config.buffer_tokens
         x = self.decoder_embed(encoded)
-        hidden = self.mask_token.expand(len(x), self.config.tokens, -1)
+        hidden = self.mask_token.to(x.dtype).expand(len(x), self.config.tokens, -1)
         index = known_BU[..., None].expand(-1, -1, x.shape[-1])
         x = torch.cat([x[:, :buffer], hidden.scatter(1, index, x[:, buffer:])], dim=1)
         x = x + self.decoder_pos_embed_learned

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 MLP_RATIO = 4
 NORM_EPS = 1e-6
@@ -49,14 +50,27 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
+        self.recomputed = False
         self.norm1 = nn.LayerNorm(width, eps=NORM_EPS)
         self.attn = Attention(width, heads, dropout)
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
         self.mlp = Mlp(width, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.recomputed and torch.is_grad_enabled():
+            return checkpoint(self._forward, x, use_reentrant=False)
+        return self._forward(x)
+
+    def _forward(self, x: Tensor) -> Tensor:
         x = x + self.attn(self.norm1(x))
         return x + self.mlp(self.norm2(x))
+
+
+def recompute_blocks(model: nn.Module, recomputed: bool) -> None:
+    """Whether the blocks of `model` keep their activations or compute them again in the backward pass."""
+    for module in model.modules():
+        if isinstance(module, Block):
+            module.recomputed = recomputed
 
 
 def initialise_transformer(module: nn.Module) -> None:

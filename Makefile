@@ -33,7 +33,8 @@ $(INSTALLED): requirements.txt
 plan: $(INSTALLED) ## what `make reproduce` would run now
 	@snakemake --dry-run --quiet host reason
 
-reproduce: $(INSTALLED) ## run the active presets from data to report (params.yaml; digits on a fresh clone)
+reproduce: $(INSTALLED) ## run the active presets from data to report; PRESET=... activates another first
+	@[ -z "$(PRESET)" ] || python -m marval activate $(PRESET)
 	@snakemake
 	@python -m reports verdicts
 

@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument(
         "--check", type=Path, metavar="COPY", help="fail if it is stale; else write a JSON copy"
     )
+    activate = commands.add_parser("activate", help="make these the active presets, in params.yaml")
+    activate.add_argument("presets", nargs="+", metavar="PRESET")
     server = commands.add_parser(
         "warm", help="serve stage commands from a process with the packages imported"
     )
@@ -92,10 +94,15 @@ def _parser() -> argparse.ArgumentParser:
 def _dispatch(options: argparse.Namespace) -> None:
     if not Path("dvc.yaml").is_file():
         raise UserError(f"{Path.cwd()} has no dvc.yaml: run this from the root of the repository")
-    if options.command == "runs":
+    if options.command in ("runs", "activate"):
         from marval.stages import grid
 
-        grid.check(options.check) if options.check else grid.refresh()
+        if options.command == "activate":
+            grid.activate(options.presets)
+        elif options.check:
+            grid.check(options.check)
+        else:
+            grid.refresh()
         return
     from marval.stages.context import stage_run
     from metrics.errors import UserError as MetricsError

@@ -35,6 +35,19 @@ def active_presets() -> list[str]:
     return names
 
 
+def activate(names: list[str]) -> None:
+    """Make `names` the active presets, in params.yaml and in the lists; the file's comments stay."""
+    for name in names:
+        load_preset(name)
+    lines = PARAMS.read_text().splitlines()
+    (start,) = [i for i, line in enumerate(lines) if line.startswith("presets:")] or [len(lines)]
+    end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith((" ", "-"))), len(lines))
+    lines[start:end] = ["presets:", *(f"  - {name}" for name in names)]
+    with replacing(PARAMS) as temporary:
+        temporary.write_text("\n".join(lines) + "\n")
+    refresh()
+
+
 def expand(names: list[str]) -> dict[str, dict[str, Item]]:
     """stage -> {key: item}; the key is what follows `@` in DVC's name of the stage."""
     lists: dict[str, dict[str, Item]] = {}

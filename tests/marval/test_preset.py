@@ -37,6 +37,7 @@ def test_full_digits_differ_in_seeds_and_variants_alone(root, monkeypatch):
         "prompt",
         "prepare",
         "tokenizer",
+        "encode",
         "judges",
         "teacher",
         "sample",
@@ -66,6 +67,17 @@ def test_lists_in_the_repository_are_fresh(root, monkeypatch):
         ),
         ("label_drop: 0.1", "label_drop: 1.5", ["teacher.label_drop is 1.5", "less than 1"]),
         ("label_drop: 0.1", "label_drop: often", ["teacher.label_drop is 'often'", "valid number"]),
+        (
+            "test_fraction: 0.25",
+            "test_fration: 0.25",
+            ["prepare.test_fration is not a setting", "'test_fraction'?"],
+        ),
+        ("test_fraction: 0.25", "test_fraction: 2", ["prepare.test_fraction is 2", "less than 1"]),
+        ("data: digits", "data: digit", ["prepare.data is 'digit'; did you mean 'digits'?"]),
+        ("data: digits", "data: 3", ["prepare.data is 3; valid: digits, hub, image-folder"]),
+        ("  data: digits\n", "", ["prepare.data is missing"]),
+        ("data: digits", "data: hub", ["prepare.test_fraction is not a setting"]),
+        ("mirror: false", "mirror: perhaps", ["encode.mirror is 'perhaps'", "valid boolean"]),
         ("heads: 2", "heads: 3", ["teacher.model", "32 is not divisible by heads 3"]),
         (
             "start: marval,",
@@ -130,3 +142,13 @@ def test_lists_follow_variants_and_seeds(folder):
     spoil(path, "seeds: [0, 1]", "seeds: [0]")
     with pytest.raises(UserError, match="python -m marval runs"):
         grid.check(folder / "copy.json")
+
+
+def test_activating_a_preset_keeps_the_rest_of_the_file(folder):
+    (folder / "params.yaml").write_text("# why\npresets:\n  - smoke\n  - digits\n# and this\n")
+    grid.activate(["digits-full"])
+    assert (folder / "params.yaml").read_text() == "# why\npresets:\n  - digits-full\n# and this\n"
+    assert grid.RUNS.read_text() == grid.render()
+    with pytest.raises(UserError, match="did you mean 'digits'"):
+        grid.activate(["digit"])
+    assert grid.active_presets() == ["digits-full"]

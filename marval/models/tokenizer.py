@@ -25,6 +25,12 @@ class TokenizerConfig(Config):
     channels: list[int] = Field(min_length=1, max_length=6)
     layers_per_block: int = Field(gt=0, le=4)
     norm_groups: int = Field(32, gt=0)
+    attention: bool = Field(
+        False, description="self-attention at the encoder's lowest level too, not only in the two middles"
+    )
+    latent_scale: float | None = Field(
+        None, gt=0, description="fixed factor from latents to tokens; null: measured on the training images"
+    )
 
     @model_validator(mode="after")
     def _groups_divide_channels(self) -> TokenizerConfig:
@@ -45,6 +51,7 @@ def build_autoencoder(config: TokenizerConfig) -> AutoencoderKL:
     from diffusers import AutoencoderKL
 
     levels = len(config.channels)
+    lowest = "AttnDownEncoderBlock2D" if config.attention else "DownEncoderBlock2D"
     return AutoencoderKL(
         in_channels=config.image_channels,
         out_channels=config.image_channels,
@@ -52,7 +59,7 @@ def build_autoencoder(config: TokenizerConfig) -> AutoencoderKL:
         block_out_channels=tuple(config.channels),
         layers_per_block=config.layers_per_block,
         norm_num_groups=config.norm_groups,
-        down_block_types=("DownEncoderBlock2D",) * levels,
+        down_block_types=("DownEncoderBlock2D",) * (levels - 1) + (lowest,),
         up_block_types=("UpDecoderBlock2D",) * levels,
     )
 

@@ -9,7 +9,7 @@ import pytest
 ALLOWED = {
     "marval.noise": {"marval.noise"},
     "marval.masking": {"marval.config"},
-    "marval.models": {"marval.models", "marval.config"},
+    "marval.models": {"marval.models", "marval.config", "marval.artifacts", "marval.errors"},
     "marval.objectives": {"marval.objectives", "marval.noise"},
     "marval.data": {"marval.data", "marval.models", "marval.config", "marval.artifacts"},
     "marval.sampling": {"marval.sampling", "marval.models", "marval.noise", "marval.masking", "marval.objectives"},

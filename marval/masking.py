@@ -38,9 +38,9 @@ class MaskingLaw(Config):
         return max(1, min(tokens, math.ceil(tokens * ratio)))
 
 
-def random_orders(batch: int, tokens: int, generator: torch.Generator | None = None) -> Tensor:
-    """Independent uniform permutations `(batch, tokens)`."""
-    return torch.rand(batch, tokens, generator=generator).argsort(dim=1)
+def random_orders(keys_BN: Tensor) -> Tensor:
+    """Independent uniform permutations `(B, N)` from independent uniform keys."""
+    return keys_BN.argsort(dim=1)
 
 
 def fixed_order(law: OrderLaw, side: int) -> Tensor:

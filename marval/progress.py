@@ -42,11 +42,13 @@ class Progress:
     ...     progress.advance(1, {"loss": 0.3})
     """
 
-    def __init__(self, label: str, total: int, unit: str, start: int = 0) -> None:
+    def __init__(self, label: str, total: int, unit: str, start: int = 0, shown: bool = True) -> None:
+        """`shown`: False in processes that work beside the one that speaks."""
         lines = _shares_terminal()
         self._bar = tqdm(
             total=total,
             initial=start,
+            disable=not shown,
             desc=label,
             unit=unit,
             file=_Lines(sys.stderr) if lines else sys.stderr,

@@ -9,7 +9,9 @@ once; the auxiliary network is updated first, on the same samples as the student
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Literal
 
 import torch
@@ -17,17 +19,21 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from marval.batches import Share
 from marval.config import Config
 from marval.data.latents import LatentBatches
 from marval.masking import MaskingLaw
-from marval.methods.teacher import draw_masked
+from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
+from marval.models.head import DenoisingHead
 from marval.models.mar import MAR
-from marval.noise.conversions import diffuse, x0_from_noise
+from marval.models.transformer import recompute_blocks
+from marval.noise.conversions import x0_from_noise
 from marval.noise.schedule import TRAINING_STEPS, NoiseSchedule
 from marval.objectives.gsim import Distance, denoising_loss, gsim_terms, x0_weight
 from marval.objectives.guidance import guided
 from marval.training.loop import Update
 from marval.training.optimisation import OptimiserConfig, averaged, build_optimiser
+from marval.training.scale import Scale
 
 
 class DistillTraining(Config):
@@ -37,7 +43,7 @@ class DistillTraining(Config):
     student: OptimiserConfig
     auxiliary: OptimiserConfig
     steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
+    batch: int = Field(gt=0, description="images of a step, on all processes together")
     ema: float = Field(ge=0, lt=1)
     one_step_t: int = Field(ge=0, lt=TRAINING_STEPS, description="noise level of the student's head")
     t_low: int = Field(ge=0, lt=TRAINING_STEPS, description="t of the loss is uniform in [t_low, t_high)")
@@ -46,6 +52,7 @@ class DistillTraining(Config):
     auxiliary_updates: int = Field(
         1, gt=0, le=20, description="of the auxiliary network, for each of the student's"
     )
+    scale: Scale = Scale()
     threads: int = Field(1, gt=0)
 
     @model_validator(mode="after")
@@ -76,6 +83,21 @@ class StudentSamples:
     z_null: Tensor  # (T, D), the teacher's without class
 
 
+@dataclass(frozen=True)
+class DistillBatch:
+    """The images of a step and all its noise; the samples are computed when the first update asks for them."""
+
+    images: MaskedBatch
+    start: Tensor  # (T, C), the student's noise
+    auxiliary: list[Levels]  # for each update of the auxiliary network
+    student: Levels
+    generate: Callable[[MaskedBatch, Tensor], StudentSamples]
+
+    @cached_property
+    def samples(self) -> StudentSamples:
+        return self.generate(self.images, self.start)
+
+
 class DistillMethod:
     """Two updates a step: the auxiliary network on the student's samples, then the student."""
 
@@ -87,23 +109,28 @@ class DistillMethod:
         data: LatentBatches,
         student: MAR | None = None,
     ) -> None:
-        """`student`: the network to train, from outside; by default a copy of the teacher."""
-        self.config, self.variant, self.data = config, variant, data
-        self.schedule = NoiseSchedule.full()
+        """All on the teacher's device. `student`: the network to train, from outside; by default a copy of the teacher."""
+        self.config, self.variant, self.data, self.batch = config, variant, data, config.batch
+        self.schedule = NoiseSchedule.full(teacher.mask_token.device)
         self.teacher = teacher.eval().requires_grad_(False)
         self.student = (student or copy.deepcopy(teacher)).requires_grad_(variant.trained == "whole")
         self.student.head.requires_grad_(True)
+        recompute_blocks(self.student, config.scale.recompute)
         self.auxiliary = copy.deepcopy(teacher.head).requires_grad_(True)
         self.average: AveragedModel = averaged(self.student, config.ema)
         self.ema = {"student": (self.average, self.student)}
-        train_auxiliary = Update(
-            "auxiliary",
-            self.auxiliary,
-            build_optimiser(self.auxiliary, config.auxiliary),
-            self.auxiliary_loss,
-            config.auxiliary.clip,
-            config.auxiliary.warmup_steps,
-        )
+        optimiser, settings = build_optimiser(self.auxiliary, config.auxiliary), config.auxiliary
+        train_auxiliary = [
+            Update(
+                "auxiliary",
+                self.auxiliary,
+                optimiser,
+                partial(self.auxiliary_loss, number=number),
+                settings.clip,
+                settings.warmup_steps,
+            )
+            for number in range(config.auxiliary_updates)
+        ]
         train_student = Update(
             "student",
             self.student,
@@ -112,46 +139,56 @@ class DistillMethod:
             config.student.clip,
             config.student.warmup_steps,
         )
-        self.updates = [*[train_auxiliary] * config.auxiliary_updates, train_student]
+        self.updates = [*train_auxiliary, train_student]
 
-    def draw(self, step: int) -> StudentSamples:
-        batch = draw_masked(self.data, self.config.batch, self.config.masking)
+    def draw(self, share: Share) -> DistillBatch:
+        images = draw_masked(self.data, share, self.config.masking)
+        count, channels = images.masked_count, self.student.config.channels
+        start = share.randn(share.total, count, channels).flatten(0, 1)
+        low, high = self.config.t_low, self.config.t_high
+        *auxiliary, student = (draw_levels(share, count, channels, low, high) for _ in self.updates)
+        return DistillBatch(images, start, auxiliary, student, self.generate)
+
+    def generate(self, images: MaskedBatch, start: Tensor) -> StudentSamples:
+        """All masked tokens at once, in one evaluation of the student's head."""
 
         def condition(model: MAR, embedding: Tensor) -> Tensor:
-            return batch.masked_rows(model(batch.tokens, batch.masked, embedding, batch.masked_count))
+            return images.masked_rows(model(images.tokens, images.masked, embedding, images.masked_count))
 
         with torch.no_grad():
-            z_teacher = condition(self.teacher, self.teacher.class_condition(batch.labels))
-            z_null = condition(self.teacher, self.teacher.null_condition(len(batch.labels)))
-        z = condition(self.student, self.student.class_condition(batch.labels))
-        t = torch.tensor(self.config.one_step_t)
-        start = torch.randn(len(z), self.student.config.channels)
-        noise = self.student.head.noise(start, t.expand(len(z)), z)
+            z_teacher = condition(self.teacher, self.teacher.class_condition(images.labels))
+            z_null = condition(self.teacher, self.teacher.null_condition(len(images.labels)))
+        z = condition(self.student, self.student.class_condition(images.labels))
+        t, head = self.config.one_step_t, self.student.head
+        time = head.time_embed(self.schedule.timesteps[t : t + 1])
+        noise = _noise(head, start, time, z)
         x0 = x0_from_noise(start, noise, self.schedule.alpha[t], self.schedule.sigma[t])
         return StudentSamples(x0, z.detach(), z_teacher, z_null)
-
-    def _diffuse(self, x0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(t `(T,)`, noise `(T, C)`, x_t `(T, C)`) with t uniform in the configured range."""
-        t = torch.randint(self.config.t_low, self.config.t_high, (len(x0),))
-        noise = torch.randn_like(x0)
-        return t, noise, diffuse(x0, noise, self.schedule.alpha[t][:, None], self.schedule.sigma[t][:, None])
 
     def _context(self, samples: StudentSamples) -> Tensor:
         return samples.z_teacher if self.variant.auxiliary_context == "teacher" else samples.z_student
 
-    def auxiliary_loss(self, samples: StudentSamples) -> dict[str, Tensor]:
+    def auxiliary_loss(self, batch: DistillBatch, number: int = 0) -> dict[str, Tensor]:
         self.auxiliary.requires_grad_(True)
-        t, noise, x_t = self._diffuse(samples.x0.detach())
-        prediction = self.auxiliary.noise(x_t, t, self._context(samples))
-        return {"loss_auxiliary": denoising_loss(prediction, noise)}
+        samples, levels = batch.samples, batch.auxiliary[number]
+        x_t = levels.diffuse(samples.x0.detach(), self.schedule)
+        time = embed_times(self.auxiliary, levels.t)
+        prediction = _noise(self.auxiliary, x_t, time, self._context(samples))
+        return {"loss_auxiliary": denoising_loss(prediction, levels.noise)}
 
-    def student_loss(self, samples: StudentSamples) -> dict[str, Tensor]:
+    def student_loss(self, batch: DistillBatch) -> dict[str, Tensor]:
         self.auxiliary.requires_grad_(False)
-        t, noise, x_t = self._diffuse(samples.x0)
-        auxiliary = self.auxiliary.noise(x_t, t, self._context(samples))
-        conditional = self.teacher.head.noise(x_t, t, samples.z_teacher)
-        unconditional = self.teacher.head.noise(x_t, t, samples.z_null)
+        samples, t, head = batch.samples, batch.student.t, self.teacher.head
+        x_t = batch.student.diffuse(samples.x0, self.schedule)
+        auxiliary = _noise(self.auxiliary, x_t, embed_times(self.auxiliary, t), self._context(samples))
+        time = embed_times(head, t)
+        conditional, unconditional = (_noise(head, x_t, time, z) for z in (samples.z_teacher, samples.z_null))
         teacher = guided(conditional, unconditional, self.variant.guidance)
         weight = x0_weight(self.schedule.alpha[t], self.schedule.sigma[t], self.config.weight_limit)[:, None]
-        first, second = gsim_terms(auxiliary, teacher, noise, weight, self.variant.distance)
+        first, second = gsim_terms(auxiliary, teacher, batch.student.noise, weight, self.variant.distance)
         return {"loss_l1": first, "loss_l2": second} if self.variant.distribution_term else {"loss_l1": first}
+
+
+def _noise(head: DenoisingHead, x_t: Tensor, time: Tensor, z: Tensor) -> Tensor:
+    """The head's noise prediction `(T, C)`, from embedded times, in full precision: the losses take differences of these."""
+    return head.forward_embedded(x_t, time, head.cond_embed(z))[..., : head.channels].float()

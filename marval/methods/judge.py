@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from marval.batches import Share
 from marval.training.loop import Update
 from marval.training.optimisation import OptimiserConfig, build_optimiser
 
@@ -30,9 +31,9 @@ class JudgeMethod:
         )
         self.updates = [Update("judge", judge.train(), optimiser, self.loss, CLIP_NORM)]
 
-    def draw(self, step: int) -> tuple[Tensor, Tensor]:
-        index = torch.randint(len(self.images), (self.batch,))
-        return self.images[index], self.labels[index]
+    def draw(self, share: Share) -> tuple[Tensor, Tensor]:
+        index = share.on_host().randint(0, len(self.images), share.total)
+        return share.place(self.images[index]), share.place(self.labels[index])
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         return {"loss": self.judge_loss(*batch, torch.default_generator)}

@@ -6,8 +6,9 @@ toward the guided teacher, and the squared distance of the weights from the dist
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -15,27 +16,31 @@ from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from marval.batches import Share
 from marval.config import Config
 from marval.masking import random_orders
-from marval.methods.distillation import DistillMethod, StudentSamples
+from marval.methods.distillation import DistillBatch, DistillMethod
+from marval.methods.recomputation import RecomputedSampler, recomputed
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
 from marval.noise.schedule import TRAINING_STEPS
 from marval.objectives.reward import reward_loss
 from marval.sampling.draws import Draws
 from marval.sampling.reference import sample_tokens
-from marval.sampling.token_samplers import OneStep
-from marval.training.loop import Update
+from marval.sampling.token_samplers import OneStep, TokenSampler
+from marval.training.loop import Terms, Update
 from marval.training.optimisation import OptimiserConfig, build_optimiser
+from marval.training.scale import Scale
 
 
 class ReinforceTraining(Config):
     """Settings of the `reinforce` stage, common to all variants."""
 
     optimiser: OptimiserConfig
-    batch: int = Field(gt=0)
+    batch: int = Field(gt=0, description="images of a step, on all processes together")
     ar_steps: int = Field(gt=0)
     one_step_t: int = Field(ge=0, lt=TRAINING_STEPS)
+    scale: Scale = Scale()
     threads: int = Field(1, gt=0)
 
 
@@ -67,11 +72,11 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class RewardBatch:
-    """Noise and classes of the images to reward, and the samples of the pull where there is one."""
+    """Noise and classes of the images to reward, and as many masked images for the pull where there is one."""
 
     labels: Tensor
     draws: Draws
-    samples: StudentSamples | None
+    pull: DistillBatch | None
 
 
 class ReinforceMethod:
@@ -86,40 +91,42 @@ class ReinforceMethod:
         reward: Reward,
         pull: DistillMethod | None = None,
     ) -> None:
-        """`pull`: distillation of this same `student`, needed where the variant gives it a weight."""
-        self.config, self.variant, self.student = config, variant, student.eval()
+        """All on the student's device. `pull`: distillation of this `student`, needed where the variant gives it a weight."""
+        self.config, self.variant, self.student, self.batch = config, variant, student.eval(), config.batch
         self.tokenizer, self.reward, self.pull = tokenizer, reward, pull
         self.anchor = [p.detach().clone() for p in student.parameters()] if variant.weight_pull else []
-        self.sampler = OneStep.at(config.one_step_t)
+        self.model = student
+        self.sampler: TokenSampler = OneStep.at(config.one_step_t, student.mask_token.device)
+        if config.scale.recompute:
+            self.model, self.sampler = recomputed(student), RecomputedSampler(self.sampler)
         self.ema: Mapping[str, tuple[AveragedModel, torch.nn.Module]] = {}
         optimiser = build_optimiser(student, config.optimiser)
         tune = Update(
             "student", student, optimiser, self.loss, config.optimiser.clip, config.optimiser.warmup_steps
         )
         auxiliary = [u for u in pull.updates if u.name == "auxiliary"] if pull else []
-        for update in auxiliary:
-            update.loss = self._auxiliary_loss
-        self.updates = [*auxiliary, tune]
+        self.updates = [*[replace(u, loss=partial(_on_pull, u.loss)) for u in auxiliary], tune]
 
-    def draw(self, step: int) -> RewardBatch:
-        model, batch = self.student.config, self.config.batch
-        labels = torch.randint(model.classes, (batch,))
-        start = torch.randn(batch, model.tokens, model.channels)
-        draws = Draws(random_orders(batch, model.tokens), start, torch.empty(batch, 0, *start.shape[1:]))
-        return RewardBatch(labels, draws, self.pull.draw(step) if self.pull else None)
+    def draw(self, share: Share) -> RewardBatch:
+        model, total = self.student.config, share.total
+        labels = share.randint(0, model.classes, total)
+        start = share.randn(total, model.tokens, model.channels)
+        orders = random_orders(share.rand(total, model.tokens))
+        draws = Draws(orders, start, start.new_empty(share.count, 0, model.tokens, model.channels))
+        return RewardBatch(labels, draws, self.pull.draw(share) if self.pull else None)
 
     def loss(self, batch: RewardBatch) -> dict[str, Tensor]:
         steps: list[Tensor] = []
         sample_tokens(
-            self.student, self.sampler, batch.labels, batch.draws, self.config.ar_steps, 1, on_step=steps
+            self.model, self.sampler, batch.labels, batch.draws, self.config.ar_steps, 1, on_step=steps
         )
         tokens = steps[(self.variant.rewarded_after or self.config.ar_steps) - 1]
-        images = (self.tokenizer.decode(tokens).clamp(-1, 1) + 1) / 2
+        images = (self.tokenizer.decode(tokens).float().clamp(-1, 1) + 1) / 2
         terms = {"loss_reward": reward_loss(self.reward.score(images, batch.labels))}
-        if self.pull is not None and batch.samples is not None:
+        if self.pull is not None and batch.pull is not None:
             weight = self.variant.distillation_pull
             terms |= {
-                f"{name}_pull": weight * term for name, term in self.pull.student_loss(batch.samples).items()
+                f"{name}_pull": weight * term for name, term in self.pull.student_loss(batch.pull).items()
             }
         if self.anchor:
             pairs = zip(self.student.parameters(), self.anchor, strict=True)
@@ -127,7 +134,7 @@ class ReinforceMethod:
             terms["loss_weight_pull"] = self.variant.weight_pull * apart.expand(len(batch.labels))
         return terms
 
-    def _auxiliary_loss(self, batch: RewardBatch) -> dict[str, Tensor]:
-        assert self.pull is not None
-        assert batch.samples is not None
-        return self.pull.auxiliary_loss(batch.samples)
+
+def _on_pull(loss: Callable[[DistillBatch | None], Terms], batch: RewardBatch) -> Terms:
+    """A loss of the distillation, on its part of a batch."""
+    return loss(batch.pull)

@@ -1,7 +1,8 @@
 """One training loop that knows no method.
 
 A method draws a batch for a step and lists its updates: which module, which optimizer, which per-sample loss terms. The loop
-seeds, steps, clips, averages, watches for divergence, logs, saves and resumes. GSIM's alternating networks are two updates.
+seeds, steps, clips, averages, watches for divergence, logs, saves and resumes, on one process or on many, each with its share of
+the batch. GSIM's alternating networks are two updates.
 """
 
 from __future__ import annotations
@@ -12,15 +13,19 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from marval.batches import Share, shares
 from marval.errors import UserError
+from marval.launch import gather, here, sum_over_processes
 from marval.progress import Progress
 from marval.training.checkpoints import CheckpointStore
 from marval.training.optimisation import warmup_factor
-from marval.training.seeding import seed_step
+from marval.training.scale import Scale
+from marval.training.seeding import seed_dropout, seed_step
 
 DIVERGED = 1e4  # the losses here are means of order 1 to 100; beyond this a run does not come back
 
@@ -44,6 +49,11 @@ class Method(Protocol):
     """What the loop trains."""
 
     @property
+    def batch(self) -> int:
+        """Images of a step, on all processes together."""
+        ...
+
+    @property
     def updates(self) -> Sequence[Update]:
         """In the order in which they are made at each step."""
         ...
@@ -53,8 +63,8 @@ class Method(Protocol):
         """Averages to keep, by name, with the module that each follows."""
         ...
 
-    def draw(self, step: int) -> Any:
-        """The batch of a step; may use torch's global generator, which the loop has seeded."""
+    def draw(self, share: Share) -> Any:
+        """A share of a step's batch with all that is random about it, dropout excepted; torch's generators are seeded."""
         ...
 
 
@@ -71,10 +81,12 @@ class TrainingLog:
             self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
         self._count += 1
 
-    def close_row(self, step: int, extra: Mapping[str, float]) -> dict[str, float]:
-        means = {name: (total / self._count).item() for name, total in self._sums.items()}
+    def close_row(self, step: int) -> dict[str, float]:
+        """The row of a step, of all processes together: each has logged its part of the global means."""
+        means = torch.stack(list(self._sums.values())) / self._count
+        sum_over_processes([means])
+        self.rows.append({"step": step, **dict(zip(self._sums, means.tolist(), strict=True))})
         self._sums, self._count = {}, 0
-        self.rows.append({"step": step, **means, **extra})
         return self.rows[-1]
 
 
@@ -86,45 +98,77 @@ def fit(
     label: str,
     log_every: int,
     observe: Observe | None = None,
+    scale: Scale = Scale(),  # noqa: B008 (immutable)
 ) -> list[dict[str, float]]:
     """Train for `steps` steps, resuming from `store`; returns the rows of the curve.
 
-    `observe` may add figures to the row of a step; before the first step it is asked too, for a row of its own.
-    Raises UserError, naming the loss and the step, when a figure is not finite or a loss explodes; the last good
-    checkpoint stays.
+    `observe` may add figures to the row of a step; before the first step it is asked too, for a row of its own. The first
+    process alone asks it, and alone saves. Raises UserError, naming the loss and the step, when a figure is not finite or a
+    loss explodes; the last good checkpoint stays.
     """
-    log = TrainingLog()
-    done = _restore(method, log, store)
-    if observe is not None and not log.rows:
-        log.rows.append({"step": 0, **observe(0)})
+    process, log = here(), TrainingLog()
+    watch = observe if observe is not None and process.is_first else None
+    device = next(method.updates[0].module.parameters()).device
+    mine = shares(method.batch, process.count, process.index, scale.accumulate, device)
+    done = _restore(method, log, store, label)
+    if watch is not None and not log.rows:
+        log.rows.append({"step": 0, **watch(0)})
     last_row = log.rows[-1] if log.rows else {}
-    with Progress(label, total=steps, unit="step", start=done) as progress:
+    with Progress(label, total=steps, unit="step", start=done, shown=process.is_first) as progress:
         for step in range(done, steps):
-            seed_step(seed, step)
-            batch = method.draw(step)
-            log.add({k: v for update in method.updates for k, v in _apply(update, batch, step).items()})
-            for average, module in method.ema.values():
-                average.update_parameters(module)
+            log.add(_train_step(method, mine, scale, seed, step))
             if (step + 1) % log_every == 0 or step + 1 == steps:
-                seen = observe(step + 1) if observe is not None else {}
-                last_row = log.close_row(step + 1, {**_ema_distances(method), **seen})
+                last_row = log.close_row(step + 1)
+                last_row |= {**_ema_distances(method), **(watch(step + 1) if watch else {})}
                 _check_sound(last_row, label, store)
-                store.save_if_due(partial(_state, method, log, step + 1))
+                if process.is_first:
+                    store.save_if_due(partial(_state, method, log, step + 1))
             progress.advance(1, {k: v for k, v in last_row.items() if k.startswith(("loss", "reward"))})
     return log.rows
 
 
-def _apply(update: Update, batch: Any, step: int) -> dict[str, Tensor]:
+def _train_step(method: Method, mine: list[Share], scale: Scale, seed: int, step: int) -> dict[str, Tensor]:
+    """All updates and averages; this process's part of the logged figures.
+
+    A share that is the process's only one is drawn once for all updates, and they share what it computes. Of several each is
+    drawn again for every update, to the same values, so that no two are in memory together.
+    """
+    figures: dict[str, Tensor] = {}
+    batch = None
+    for update in method.updates:
+        update.optimiser.zero_grad(set_to_none=True)
+        sums: dict[str, Tensor] = {}
+        for share in mine:
+            if batch is None or len(mine) > 1:
+                seed_step(seed, step)
+                batch = method.draw(share)
+                seed_dropout(seed, step, share.first)
+            with scale.autocast(share.device):
+                terms = {name: values.mean() for name, values in update.loss(batch).items()}
+            _backward(torch.stack(list(terms.values())), share)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0) + value.detach() * share.weight
+        figures |= {**sums, f"grad_norm_{update.name}": _apply(update, step)}
+    for average, module in method.ema.values():
+        average.update_parameters(module)
+    return figures
+
+
+def _backward(terms: Tensor, share: Share) -> None:
+    """Add the gradient of this share's part of the global mean."""
+    loss = terms.sum()
+    (loss if share.count == share.total else loss * share.weight).backward()
+
+
+def _apply(update: Update, step: int) -> Tensor:
+    """Step the optimizer by the gradients of all processes; this process's part of the gradient's norm."""
     for group in update.optimiser.param_groups:
         base = group.setdefault("base_lr", group["lr"])
         group["lr"] = base * warmup_factor(step, update.warmup_steps)
-    terms = {name: values.mean() for name, values in update.loss(batch).items()}
-    update.optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()
+    sum_over_processes([p.grad for p in update.module.parameters() if p.grad is not None])
     norm = nn.utils.clip_grad_norm_(update.module.parameters(), update.clip)
     update.optimiser.step()
-    figures = {name: value.detach() for name, value in terms.items()}
-    return {**figures, f"grad_norm_{update.name}": norm.detach()}
+    return norm.detach() / here().count
 
 
 @torch.no_grad()
@@ -159,8 +203,13 @@ def _state(method: Method, log: TrainingLog, step: int) -> dict[str, Any]:
     }
 
 
-def _restore(method: Method, log: TrainingLog, store: CheckpointStore) -> int:
+def _restore(method: Method, log: TrainingLog, store: CheckpointStore, label: str) -> int:
     state = store.load()
+    done = state["step"] if state else 0
+    if len(set(gather(np.array([done])).tolist())) > 1:
+        raise UserError(
+            f"{label}: the processes do not all see the same {store.path}: put the folder runs on a file system that they share"
+        )
     if state is None:
         return 0
     for update in method.updates:
@@ -169,4 +218,4 @@ def _restore(method: Method, log: TrainingLog, store: CheckpointStore) -> int:
     for name, (average, _) in method.ema.items():
         average.load_state_dict(state["ema"][name])
     log.rows.extend(state["rows"])
-    return state["step"]
+    return done

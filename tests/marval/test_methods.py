@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from marval.batches import Share
 from marval.data.latents import LatentBatches
 from marval.masking import MaskingLaw
 from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
+from marval.methods.masked import draw_masked
 from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining, ReinforceVariant
-from marval.methods.teacher import TeacherMethod, TeacherTraining, draw_masked
+from marval.methods.teacher import TeacherMethod, TeacherTraining
 from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
 from marval.models.mar import MAR, MARConfig
 from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
@@ -27,7 +29,7 @@ def data() -> LatentBatches:
     """Class k has latents near k - 1.5 with posterior deviation 0.1; 3x3 positions, 2 channels."""
     labels = torch.arange(40) % 4
     mean = (labels.float() - 1.5)[:, None, None, None].expand(-1, 2, 3, 3) + 0.2 * torch.randn(40, 2, 3, 3)
-    return LatentBatches(torch.cat([mean, torch.full_like(mean, 0.1)], dim=1), labels)
+    return LatentBatches.of(torch.cat([mean, torch.full_like(mean, 0.1)], dim=1), labels)
 
 
 def distill_training(**changes) -> DistillTraining:
@@ -66,7 +68,7 @@ def test_teacher_learns_the_classes(data, tiny_mar, tmp_path):
 
 
 def test_masked_batches_hide_what_they_say(data):
-    batch = draw_masked(data, 8, MaskingLaw())
+    batch = draw_masked(data, Share.whole(8), MaskingLaw())
     assert (batch.masked.sum(dim=1) == batch.masked_count).all()
     rows = batch.masked_rows(batch.tokens).view(8, batch.masked_count, 2)
     for image in range(8):
@@ -105,9 +107,9 @@ def test_without_guidance_the_class_free_branch_does_not_matter(data, tiny_mar):
             torch.manual_seed(5)
             with torch.no_grad():
                 method.auxiliary.final_layer.linear.bias.add_(0.1)  # so that the scores differ
-            samples = method.draw(0)
-            samples.z_null.add_(shift)
-            values[w, shift] = method.student_loss(samples)["loss_l2"].mean().item()
+            batch = method.draw(Share.whole(16))
+            batch.samples.z_null.add_(shift)
+            values[w, shift] = method.student_loss(batch)["loss_l2"].mean().item()
     assert values[1.0, 0.0] == pytest.approx(values[1.0, 1.0], rel=1e-5)
     assert values[1.2, 0.0] != pytest.approx(values[1.2, 1.0], rel=1e-3)
 
@@ -160,7 +162,9 @@ def reinforced(variant: ReinforceVariant, steps: int, tmp_path, pulled: bool = F
     )  # fmt: skip
     tokenizer = Tokenizer(TOKENIZER, build_autoencoder(TOKENIZER), torch.zeros(2), torch.ones(2))
     labels = torch.arange(32) % 4
-    data = LatentBatches(torch.cat([torch.randn(32, 2, 4, 4), torch.full((32, 2, 4, 4), 0.1)], dim=1), labels)
+    data = LatentBatches.of(
+        torch.cat([torch.randn(32, 2, 4, 4), torch.full((32, 2, 4, 4), 0.1)], dim=1), labels
+    )
     training = ReinforceTraining(
         optimiser=OptimiserConfig(lr=1e-2, clip=1.0), batch=8, ar_steps=4, one_step_t=900
     )
@@ -206,11 +210,6 @@ def test_pull_trains_the_auxiliary_network_and_adds_the_distillation_loss(tmp_pa
     assert {"loss_reward", "loss_l1_pull", "loss_l2_pull", "loss_auxiliary"} <= rows[0].keys()
     assert method.pull is not None
     assert method.pull.student is method.student
-    samples = method.pull.draw(0)
-    torch.manual_seed(1)
-    plain = method.pull.student_loss(samples)["loss_l2"]
-    batch = method.draw(0)
-    torch.manual_seed(1)
-    # the same noise levels are drawn first in both, so the pull is the distillation loss times its weight
-    weighted = method.loss(type(batch)(batch.labels, batch.draws, samples))["loss_l2_pull"]
-    assert torch.allclose(weighted, 2.0 * plain)
+    batch = method.draw(Share.whole(8))
+    plain = method.pull.student_loss(batch.pull)["loss_l2"]
+    assert torch.equal(method.loss(batch)["loss_l2_pull"], 2.0 * plain)

@@ -30,15 +30,15 @@ class Regression:
         config = OptimiserConfig(lr=0.05, weight_decay=0.01, warmup_steps=4, clip=1.0)
         optimiser = build_optimiser(self.model, config)
         self.updates = [Update("model", self.model, optimiser, self.loss, config.clip, config.warmup_steps)]
-        self.poison_at, self.poison, self.step = poison_at, poison, 0
+        self.batch, self.poison_at, self.poison, self.drawn = 32, poison_at, poison, 0
 
-    def draw(self, step):
-        self.step = step
-        return torch.randn(32, 5)
+    def draw(self, share):
+        self.drawn += 1
+        return share.randn(share.total, 5)
 
     def loss(self, x):
         error = (self.model(x) - x @ self.truth).square().mean(dim=1)
-        return {"loss": error * self.poison if self.step == self.poison_at else error}
+        return {"loss": error * self.poison if self.drawn - 1 == self.poison_at else error}
 
 
 def weights(method):

@@ -1,0 +1,50 @@
+"""Back-propagation through many AR steps in the memory of one: each step's activations are computed again when they are needed.
+
+What is kept of a step are its inputs and outputs, the tokens and conditions; the networks run twice. Gradients are the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from marval.models.head import DenoisingHead
+from marval.models.mar import MAR
+from marval.sampling.token_samplers import TokenSampler
+
+
+class _RecomputedMAR(MAR):
+    def forward(
+        self, tokens_BNC: Tensor, masked_BN: Tensor, condition_BD: Tensor, masked_count: int
+    ) -> Tensor:
+        inputs = tokens_BNC, masked_BN, condition_BD, masked_count
+        return checkpoint(super().forward, *inputs, use_reentrant=False)
+
+
+def recomputed(model: MAR) -> MAR:
+    """The same network, parameters shared, whose pass from tokens to conditions is recomputed."""
+    twin = copy.copy(model)
+    twin.__class__ = _RecomputedMAR
+    return twin
+
+
+@dataclass(frozen=True)
+class RecomputedSampler:
+    """A token sampler whose evaluations of the head are recomputed."""
+
+    plain: TokenSampler
+
+    def __call__(
+        self,
+        head: DenoisingHead,
+        z: Tensor,
+        z_null: Tensor | None,
+        scale: float,
+        start: Tensor,
+        steps: Tensor,
+    ) -> Tensor:
+        inputs = head, z, z_null, scale, start, steps
+        return checkpoint(self.plain, *inputs, use_reentrant=False)

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -122,9 +122,22 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
 
-def digest(path: Path, algorithm: Callable[..., Any] = hashlib.md5) -> str:
-    """Hex digest of a file; md5 is the hash that DVC records."""
-    state = algorithm()
+def files_in(folder: Path) -> list[Path]:
+    """The files that make up a folder's content, sorted: without what Python and Snakemake leave there (see .dvcignore)."""
+    return sorted(
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and p.suffix != ".pyc" and p.name != ".snakemake_timestamp"
+    )
+
+
+def digest(path: Path) -> str:
+    """The hash that DVC records for a file (md5) or a folder (md5 of the list of its files, `.dir`)."""
+    if path.is_dir():
+        entries = {"/".join(file.relative_to(path).parts): digest(file) for file in files_in(path)}
+        listed = [{"md5": md5, "relpath": name} for name, md5 in sorted(entries.items())]
+        return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
+    state = hashlib.md5()
     with path.open("rb") as stream:
         while chunk := stream.read(1 << 20):
             state.update(chunk)

@@ -11,7 +11,9 @@ ALLOWED = {
     "marval.masking": {"marval.config"},
     "marval.models": {"marval.models", "marval.config", "marval.artifacts", "marval.errors"},
     "marval.objectives": {"marval.objectives", "marval.noise"},
-    "marval.data": {"marval.data", "marval.models", "marval.config", "marval.artifacts"},
+    "marval.data": {
+        "marval.data", "marval.models", "marval.config", "marval.errors", "marval.progress", "marval.artifacts",
+    },
     "marval.sampling": {"marval.sampling", "marval.models", "marval.noise", "marval.masking", "marval.objectives"},
     "marval.training": {"marval.training", "marval.config", "marval.errors", "marval.progress", "marval.artifacts"},
     "marval.methods": {

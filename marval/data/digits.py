@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,8 +14,9 @@ NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 
 class DigitsConfig(Config):
-    """Settings of the `prepare` stage."""
+    """Section `prepare` for the digits."""
 
+    data: Literal["digits"]
     size: int = Field(ge=8, le=256, description="side to which the scans are resampled, pixels")
     test_fraction: float = Field(gt=0, lt=1)
     seed: int = Field(ge=0)

@@ -22,8 +22,9 @@ from typing import Any
 
 import torch
 
-from marval.artifacts import digest, write_json
+from marval.artifacts import digest, files_in, write_json
 from marval.errors import UserError
+from marval.launch import here
 from marval.stages.declared import Declaration, declaration
 from marval.stages.preset import Preset, load_preset, preset_path, read_yaml, stage_threads
 
@@ -78,10 +79,7 @@ def stage_run(stage: str, preset_name: str, variant: str | None, seed: int | Non
     folder = Path("runs") / preset_name / declared.name
     fingerprint = _fingerprint(declared)
     context = Context(preset, declared, variant, seed, folder / fingerprint)
-    torch.set_num_threads(stage_threads(preset, stage))
-    torch.set_deterministic_debug_mode(
-        "error"
-    )  # the other spelling imports the compiler, which takes seconds
+    _set_arithmetic(preset, stage)
     with _exclusive(folder), _logging(declared):
         started, clock = datetime.now(UTC), time.monotonic()
         earlier = _seconds_before(context.checkpoints)
@@ -93,6 +91,29 @@ def stage_run(stage: str, preset_name: str, variant: str | None, seed: int | Non
         record = _record(context, started, earlier + time.monotonic() - clock)
         write_json(_record_path(declared), record)
         shutil.rmtree(context.checkpoints, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def stage_share(
+    stage: str, preset_name: str, variant: str | None, seed: int | None, checkpoints: Path | None
+) -> Iterator[Context]:
+    """The same in one of several processes, beside the one that locks, records and cleans up; that one may have told it
+    where the checkpoints are."""
+    preset = load_preset(preset_name)
+    declared = declaration(stage, preset_name, variant, seed)
+    folder = checkpoints or Path("runs") / preset_name / declared.name / _fingerprint(declared)
+    _set_arithmetic(preset, stage)
+    with _logging(declared) if here().is_first else contextlib.nullcontext():
+        yield Context(preset, declared, variant, seed, folder)
+
+
+def _set_arithmetic(preset: Preset, stage: str) -> None:
+    """CPU runs repeat bit for bit. On GPUs some networks have operations that cannot, and the others would pay for it."""
+    on_cpu = here().device.type == "cpu"  # asked first: connecting with other processes sets threads too
+    torch.set_num_threads(stage_threads(preset, stage))
+    if on_cpu:
+        # the other spelling imports the compiler, which takes seconds
+        torch.set_deterministic_debug_mode("error")
 
 
 def _require(declared: Declaration) -> None:
@@ -113,16 +134,9 @@ def _fingerprint(declared: Declaration) -> str:
         values = {key: _lookup(content, key) for key in keys}
         state.update(json.dumps(values, sort_keys=True).encode())
     for dependency in declared.dependencies:
-        files = (
-            sorted(p for p in dependency.rglob("*") if _counts(p)) if dependency.is_dir() else [dependency]
-        )
-        for file in files:
+        for file in files_in(dependency) if dependency.is_dir() else [dependency]:
             state.update(f"{file}:{digest(file)}".encode())
     return state.hexdigest()[:16]
-
-
-def _counts(path: Path) -> bool:
-    return path.is_file() and path.suffix != ".pyc" and path.name != ".snakemake_timestamp"
 
 
 def _lookup(content: Any, key: str) -> Any:
@@ -182,31 +196,28 @@ def _record(context: Context, started: datetime, seconds: float) -> dict[str, An
     parameters = {
         key: _lookup(read_yaml(file), key) for file, keys in declared.parameters.items() for key in keys
     }
-    files = {
-        p: digest(p)
-        for dep in declared.dependencies
-        for p in (_files(dep) if dep.parts[0] == "results" else [])
-    }
     return {
         "stage": declared.name,
         "preset": context.preset.name,
         "command": declared.command,
         "started": started.isoformat(timespec="seconds"),
         "wall_seconds": round(seconds, 2),
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mb": _peak_memory_mb(),
         "threads": torch.get_num_threads(),
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")),
         "machine": machine(),
         "versions": versions(),
         "parameters": {str(preset_path(context.preset.name)): parameters},
-        "inputs": {str(path): md5 for path, md5 in files.items()},
+        "inputs": {str(p): digest(p) for p in declared.dependencies if p.parts[0] == "results"},
         "outputs": {str(p): digest(p) for p in declared.outputs if p.parent.name != "records"},
     }
 
 
-def _files(dependency: Path) -> list[Path]:
-    return sorted(p for p in dependency.rglob("*") if _counts(p)) if dependency.is_dir() else [dependency]
+def _peak_memory_mb() -> int:
+    """Of this process, or of the largest one that it has started."""
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return round(max(peaks) / 1024)
 
 
 def machine() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from marval.artifacts import write_csv, write_tensors
 from marval.data.latents import LatentBatches
+from marval.launch import here
 from marval.methods.distillation import DistillMethod
 from marval.models.mar import MAR
 from marval.stages.context import Context
@@ -14,21 +15,31 @@ from marval.training.loop import fit
 LOG_EVERY = 10
 
 
+def pieces(context: Context) -> int:
+    """How many processes can share the work."""
+    training = context.preset.distill.training
+    return training.batch // training.scale.accumulate
+
+
 def run(context: Context) -> None:
     """Write the averaged student, the auxiliary network (a later pull needs it), the curve and samples over time."""
     assert context.variant is not None
     assert context.seed is not None
     section, seed = context.preset.distill, context.seed
-    data = LatentBatches.load(context.results / "latents/train.safetensors")
-    teacher = load_mar(context.model_path(TEACHER, seed))
+    data = LatentBatches.load(context.results / "latents/train")
+    teacher = load_mar(context.model_path(TEACHER, seed)).to(here().device)
     method = DistillMethod(section.training, section.variants[context.variant], teacher, data)
     average = method.average.module
     assert isinstance(average, MAR)
     look = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=teacher.config.side)
-    draw = drawer(average, load_tokenizer(context.results), context.preset.sample, look, seed)
+    tokenizer = load_tokenizer(context.results).to(here().device)
+    draw = drawer(average, tokenizer, context.preset.sample, look, seed)
     frames = Frames(context.checkpoints, section.training.steps, LOG_EVERY, draw)
     store = CheckpointStore(context.checkpoints)
-    rows = fit(method, section.training.steps, seed, store, context.label, LOG_EVERY, frames.observe)
+    steps, scale = section.training.steps, section.training.scale
+    rows = fit(method, steps, seed, store, context.label, LOG_EVERY, frames.observe, scale)
+    if not here().is_first:
+        return
     save_mar(average, context.output(f"seed-{seed}.safetensors"))
     write_tensors(context.output(f"auxiliary-{seed}.safetensors"), dict(method.auxiliary.state_dict()))
     write_csv(context.output(".csv"), rows)

@@ -1,30 +1,54 @@
-"""Stage `encode`: cache the normalised latents of the training images."""
+"""Stage `encode`: cache the latents of the training images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import torch
 
-from marval.artifacts import read_npz, write_json
-from marval.data.latents import LatentBatches
-from marval.models.tokenizer import Tokenizer, from_bytes
+from marval.artifacts import write_json
+from marval.data.encoding import encode_shards, shard_names
+from marval.data.images import open_images
+from marval.data.latents import read_notes, write_index
+from marval.data.normaliser import ChannelStatistics, measured
+from marval.models.tokenizer import Tokenizer
 from marval.stages.context import Context
 from marval.stages.models import load_autoencoder
 
-BATCH = 256
 
-
-@torch.no_grad()
 def run(context: Context) -> None:
     """Write posterior moments, and the channel statistics that normalise them to zero mean and unit deviation."""
-    data = read_npz(context.results / "data/train.npz")
-    images = from_bytes(torch.from_numpy(data["arr_0"]))
+    images = open_images(context.results / "data", context.preset.prepare)
+    settings, shards = context.preset.encode, context.checkpoints / "shards"
     config, autoencoder = load_autoencoder(context.results)
     channels = config.latent_channels
     plain = Tokenizer(config, autoencoder, torch.zeros(channels), torch.ones(channels))
-    moments = torch.cat([plain.encode_moments(batch) for batch in images.split(BATCH)])
-    mean, std = moments[:, :channels], moments[:, channels:]
-    centre = mean.mean(dim=(0, 2, 3))
-    # total deviation of a drawn latent: spread of the posterior means and the posteriors' own width
-    spread = ((mean - centre.view(1, -1, 1, 1)).square() + std.square()).mean(dim=(0, 2, 3)).sqrt()
-    scale = spread.view(1, -1, 1, 1)
-    normalised = torch.cat([(mean - centre.view(1, -1, 1, 1)) / scale, std / scale], dim=1)
-    LatentBatches(normalised, torch.from_numpy(data["arr_1"])).save(context.output("train.safetensors"))
-    write_json(context.output("normaliser.json"), {"mean": centre.tolist(), "std": spread.tolist()})
+    encode_shards(images, plain, settings, shards, label=context.label)
+    names = shard_names(images, settings)
+    parts = [ChannelStatistics.from_notes(read_notes(shards / name)) for name in names]
+    assemble(shards, names, context.output("train"))
+    write_json(context.output("normaliser.json"), measured(parts))
+
+
+def assemble(shards: Path, names: list[str], folder: Path) -> None:
+    """Make `folder` of finished shards, which stay where they are until the stage has done all: an interruption loses none."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
+        whole = Path(beside) / folder.name
+        whole.mkdir()
+        for name in names:
+            _link(shards / name, whole / name)
+        write_index(whole, names)
+        shutil.rmtree(folder, ignore_errors=True)
+        whole.rename(folder)
+
+
+def _link(source: Path, target: Path) -> None:
+    """A second name for the file, which costs no space; a copy where the file system has no such thing."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from marval.config import Config
-from marval.data.digits import DigitsConfig
+from marval.data.latents import EncodeConfig
+from marval.data.sources import PrepareConfig
 from marval.errors import UserError
 from marval.masking import OrderLaw
 from marval.methods.distillation import DistillTraining, DistillVariant
@@ -110,11 +112,12 @@ class Preset(Config):
     description: str
     seeds: list[int] = Field(min_length=1)
     prompt: str = Field(pattern=r"\{name\}", description="template with {name} for the entity")
-    prepare: DigitsConfig
+    prepare: PrepareConfig
     tokenizer: Annotated[
         Annotated[TokenizerTraining, Tag("(trained)")] | Annotated[OfficialTokenizer, Tag("(official)")],
         Discriminator(_tokenizer_kind),
     ]
+    encode: EncodeConfig
     judges: JudgesConfig
     teacher: Teacher
     distill: Distill
@@ -239,10 +242,21 @@ def _explain(error: ValidationError, content: dict) -> str:
         text = f"{key} is missing"
     elif first["type"] == "value_error":
         text = f"{key + ': ' if key else ''}{first['ctx']['error']}"
+    elif first["type"].startswith("union_tag"):
+        text = _no_alternative(key, first["input"], first["ctx"])
     else:
         message = first["msg"].removeprefix("Input ")
         text = f"{key} is {first['input']!r}, which {message}"
     return text + (f" (and {len(others)} more)" if others else "")
+
+
+def _no_alternative(key: str, section: Any, context: dict[str, str]) -> str:
+    """Where a section can be of several kinds, and the key that says which does not say so."""
+    name = context["discriminator"].strip("'()")
+    if not isinstance(section, dict) or name not in section:
+        return f"{key}.{name} is missing"
+    valid = re.findall(r"[\w-]+", context["expected_tags"])
+    return f"{key}.{name} is {section[name]!r}{_nearest(str(section[name]), valid)}"
 
 
 def _written(location: tuple) -> tuple:

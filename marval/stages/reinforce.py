@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from marval.artifacts import load_weights, write_csv, write_json
 from marval.data.latents import LatentBatches
+from marval.launch import here
 from marval.methods.distillation import DistillMethod
 from marval.methods.reinforcement import ReinforceMethod, ReinforceVariant
 from marval.models.mar import MAR
@@ -22,14 +23,20 @@ from metrics.judges import load as load_judge
 LOG_EVERY = 1
 
 
+def pieces(context: Context) -> int:
+    """How many processes can share the work."""
+    training = context.preset.reinforce.training
+    return training.batch // training.scale.accumulate
+
+
 def run(context: Context) -> None:
     """Write the tuned student, the curve with the unseen judges, where they stop agreeing, and samples over time."""
     assert context.variant is not None
     assert context.seed is not None
     seed, training = context.seed, context.preset.reinforce.training
     variant = context.preset.reinforce.variants[context.variant]
-    student = load_mar(context.model_path(variant.start, seed))
-    tokenizer = load_tokenizer(context.results)
+    student = load_mar(context.model_path(variant.start, seed)).to(here().device)
+    tokenizer = load_tokenizer(context.results).to(here().device)
     judges = context.results / "judges"
     reward = load_judge(judges / "pick_score.json")
     method = ReinforceMethod(training, variant, student, tokenizer, reward, _pull(context, variant, student))
@@ -43,7 +50,9 @@ def run(context: Context) -> None:
         return {} if step % variant.observe_every and step != variant.steps else watch.look(student, seed)
 
     store = CheckpointStore(context.checkpoints)
-    rows = fit(method, variant.steps, seed, store, context.label, LOG_EVERY, observe)
+    rows = fit(method, variant.steps, seed, store, context.label, LOG_EVERY, observe, training.scale)
+    if not here().is_first:
+        return
     save_mar(student, context.output(".safetensors"))
     write_csv(context.output(".csv"), rows)
     write_json(context.output("watch.json"), asdict(unsound_from(watch.judged(rows))))
@@ -56,8 +65,8 @@ def _pull(context: Context, variant: ReinforceVariant, student: MAR) -> DistillM
         return None
     assert context.seed is not None
     section = context.preset.distill
-    data = LatentBatches.load(context.results / "latents/train.safetensors")
-    teacher = load_mar(context.model_path(TEACHER, context.seed))
+    data = LatentBatches.load(context.results / "latents/train")
+    teacher = load_mar(context.model_path(TEACHER, context.seed)).to(here().device)
     pull = DistillMethod(section.training, section.variants[variant.start], teacher, data, student)
     folder = context.model_path(variant.start, context.seed).parent
     load_weights(pull.auxiliary, folder / f"auxiliary-{context.seed}.safetensors")

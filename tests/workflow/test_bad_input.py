@@ -46,17 +46,17 @@ def test_stale_lists_are_refused_under_bare_dvc(checkout):
 
 def test_missing_input_names_the_command_that_makes_it(checkout):
     line = one_line(checkout.marval("teacher", "smoke", "--seed", "0", check=False))
-    assert "results/smoke/latents/train.safetensors is missing" in line
+    assert "results/smoke/latents/train is missing" in line
     assert "dvc repro teacher@smoke-0" in line
 
 
 @pytest.mark.slow
 def test_damaged_input_is_named(copy):
-    path = copy.path / "results/smoke/latents/train.safetensors"
+    path = copy.path / "results/smoke/latents/train/data-00000-of-00001.arrow"
     path.write_bytes(path.read_bytes()[:100])
     outputs = {p: p.read_bytes() for p in (copy.path / "results/smoke/models/teacher").iterdir()}
     line = one_line(copy.marval("teacher", "smoke", "--seed", "0", check=False))
-    assert "results/smoke/latents/train.safetensors is damaged" in line
+    assert "results/smoke/latents/train is damaged (data-00000-of-00001.arrow:" in line
     assert {p: p.read_bytes() for p in (copy.path / "results/smoke/models/teacher").iterdir()} == outputs
 
 

@@ -58,7 +58,7 @@ def test_records_lead_back_to_the_run(finished):
     assert record["command"] == "python -m marval teacher smoke --seed 0"
     assert record["parameters"]["workflow/presets/smoke.yaml"]["teacher"]["steps"] == 200
     read = (
-        "latents/train.safetensors",
+        "latents/train",
         "latents/normaliser.json",
         "models/tokenizer.safetensors",
         "models/tokenizer.json",

@@ -19,7 +19,7 @@ from marval.stages import grid
 from marval.stages.preset import load_preset, stage_threads
 
 STAMPS = Path(".snakemake/stages")
-DIRECTORIES = ("tables", "figures")  # outputs that are folders
+DIRECTORIES = ("tables", "figures", "latents/train")  # ends of the outputs that are folders
 MEMORY_MB = 1500  # of one miniature stage, measured peak 1.2 GB
 
 
@@ -129,7 +129,7 @@ def content_hash(path):
 def marked(stage, out):
     """An output with Snakemake's flags: folders, and what its own report shows."""
     path = Path(out)
-    flagged = directory(out) if path.name in DIRECTORIES else out
+    flagged = directory(out) if out.endswith(tuple(f"/{name}" for name in DIRECTORIES)) else out
     if path.name == "report.html":
         return report(flagged, caption="workflow/report/report.rst", category="Report", subcategory=path.parent.name)
     if path.suffix == ".png" and path.parent.name == "samples":

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from marval.masking import first_masked, unmasking_schedule
 from marval.models.mar import MAR, MARConfig
 from marval.models.official import from_official
+from marval.sampling.draws import Draws
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +28,24 @@ def official_mar(recorded) -> MAR:
     state = {name.removeprefix(prefix): value for name, value in recorded.items() if name.startswith(prefix)}
     model.load_state_dict(from_official(state), strict=True)
     return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def recorded_draws(recorded) -> Draws:
+    """The noise of the recorded guided images (6 AR steps, 25 diffusion steps), drawn by AR step, sorted by token."""
+    chain, orders = 25, recorded["orders"]
+    noises = [recorded[name] for name in sorted(n for n in recorded if n.startswith("image/noise/"))]
+    start, steps = torch.zeros(3, 36, 4), torch.zeros(3, chain, 36, 4)
+    before = torch.ones(3, 36, dtype=torch.bool)
+    for k, after in enumerate(unmasking_schedule(36, 6)):
+        mask = first_masked(orders, after)
+        revealed = before & ~mask
+        drawn = noises[k * (chain + 1) : (k + 1) * (chain + 1)]
+        start[revealed] = drawn[0][: revealed.sum()]
+        for i in range(chain):
+            steps[:, i][revealed] = drawn[1 + i][: revealed.sum()]
+        before = mask
+    return Draws(orders, start, steps)
 
 
 @pytest.fixture

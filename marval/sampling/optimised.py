@@ -1,0 +1,138 @@
+"""The optimised sampler: the tokens of `marval.sampling.reference`, to rounding, with nothing computed twice.
+
+Built once for a model, an inner sampler, a number of AR steps and a guidance scale; then called for batch after batch. How many
+tokens are known at each AR step follows from N and K alone, so all shapes are known before an image is drawn. The first AR step's
+conditions depend on the class alone and are kept. For inference and whole images only (in-painting and gradients: the reference).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from marval.masking import linear_guidance, unmasking_schedule
+from marval.models.mar import MAR
+from marval.sampling.backbone import Backbone, Canvas
+from marval.sampling.chain import TokenChain
+from marval.sampling.draws import Draws
+from marval.sampling.graphs import Direct, Graphs, Runner
+from marval.sampling.tables import denoising_steps
+from marval.sampling.token_samplers import TokenSampler
+
+
+@dataclass(frozen=True)
+class ARStep:
+    """Positions [after:before] of each order are predicted, with guidance `scale` (0-d)."""
+
+    after: int
+    before: int
+    scale: Tensor
+
+
+class OptimisedSampler:
+    """Whole images as tokens. The networks compute in `dtype`, tokens and noise are at least float32.
+
+    To be built anew when the model's weights change. Raises ValueError for AR steps that the model cannot make, TypeError for an
+    inner sampler of an unknown kind.
+    """
+
+    def __init__(
+        self,
+        model: MAR,
+        sampler: TokenSampler,
+        ar_steps: int,
+        guidance: float,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.config, self.device = model.config, model.fake_latent.device
+        self.branches = 1 if guidance == 1 else 2
+        with torch.inference_mode():
+            self.backbone = Backbone(model, dtype)
+            self.chain = TokenChain(model.head, denoising_steps(sampler), self.branches, dtype)
+            self.plan = self._plan(ar_steps, guidance)
+        self._first: dict[int | None, Tensor] = {}  # class, None for no class -> (N, W)
+        self._runner: tuple[int, Runner] | None = None  # with its batch size
+
+    def _plan(self, ar_steps: int, guidance: float) -> list[ARStep]:
+        tokens = self.config.tokens
+        counts = [tokens, *unmasking_schedule(tokens, ar_steps)]
+        scales = [linear_guidance(guidance, tokens, after) for after in counts[1:]]
+        at = torch.tensor(scales, dtype=self.chain.outer, device=self.device).unbind(0)
+        return [ARStep(a, b, w) for b, a, w in zip(counts, counts[1:], at, strict=False)]
+
+    def __call__(self, labels: Tensor, draws: Draws) -> Tensor:
+        """Tokens `(B, N, C)` for `labels` `(B,)`."""
+        with torch.inference_mode():
+            first = self.first_conditions(labels)
+            draws = draws.to(self.device)
+            tokens = self.generate(first, labels.to(self.device), draws)
+        return tokens.clone()  # an ordinary tensor, which autograd accepts
+
+    def first_conditions(self, labels: Tensor) -> Tensor:
+        """Conditions `(G, B, N, W)` of every position of an all-masked image; computed where a class is new."""
+        classes: list[int | None] = labels.tolist()
+        nowhere: list[int | None] = [None] * len(classes)
+        branches = [classes, nowhere][: self.branches]
+        return torch.stack([torch.stack([self._first_of(name) for name in names]) for names in branches])
+
+    def _first_of(self, name: int | None) -> Tensor:
+        """By itself, so that its last bit does not depend on the batch that a class was first seen in."""
+        if name not in self._first:
+            backbone, tokens = self.backbone, self.config.tokens
+            embedding = backbone.null if name is None else backbone.classes[name : name + 1]
+            canvas = backbone.canvas(embedding, torch.arange(tokens, device=self.device)[None])
+            self._first[name] = backbone.conditions(canvas, 0, tokens)[0, :, 0]
+        return self._first[name]
+
+    def generate(self, first: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        """The tokens; every shape follows from those of the arguments, and nothing is asked of the host."""
+        backbone, order, batch = self.backbone, draws.order, len(labels)
+        run = self._runner_for(batch)
+        start, noise = self._sorted(draws)
+        canvas = Canvas(*run.keep(backbone.canvas(self._embeddings(labels), order)))
+        done = torch.empty_like(start)
+        for step in self.plan:
+            after, before = step.after, step.before
+            if before == self.config.tokens:
+                rows = _at(first, order[:, after:before])
+            else:
+                rows = run((after, before), partial(backbone.conditions, canvas, after, before))
+            new = run(
+                before - after,
+                self.chain,
+                rows.flatten(0, 2),
+                step.scale,
+                start[:, after:before].flatten(0, 1),
+                noise[:, :, after:before].flatten(1, 2),
+            ).unflatten(0, (batch, -1))
+            done[:, after:before] = new
+            backbone.reveal(canvas, new, after, before)
+        inverse = order.argsort(dim=1)
+        return done.gather(1, inverse[..., None].expand_as(done))
+
+    def _runner_for(self, batch: int) -> Runner:
+        """Graphs are recorded for one batch size; those of another are dropped."""
+        if self._runner is None or self._runner[0] != batch:
+            self._runner = (batch, Graphs() if self.device.type == "cuda" else Direct())
+        return self._runner[1]
+
+    def _embeddings(self, labels: Tensor) -> Tensor:
+        classes = self.backbone.classes[labels]
+        null = self.backbone.null.expand_as(classes)
+        return classes if self.branches == 1 else torch.cat([classes, null])
+
+    def _sorted(self, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Start noise `(B, N, C)` and step noise `(S, B, N, C)` in the order of the positions' disclosure."""
+        order = draws.order[..., None].expand_as(draws.start)
+        steps = draws.steps[:, : self.chain.drawn]
+        noise = steps.gather(2, order[:, None].expand_as(steps))
+        return draws.start.gather(1, order).to(self.chain.outer), noise.transpose(0, 1)
+
+
+def _at(first: Tensor, positions: Tensor) -> Tensor:
+    """`(B, M, G, W)`: rows `positions` `(B, M)` of `(G, B, N, W)`."""
+    index = positions[None, :, :, None].expand(len(first), -1, -1, first.shape[-1])
+    return first.gather(2, index).permute(1, 2, 0, 3)

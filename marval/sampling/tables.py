@@ -1,0 +1,48 @@
+"""The steps of a token sampler as numbers: what of the schedule can be worked out before an image is drawn.
+
+With x0 = (x - sigma eps) / alpha, the posterior mean a x0 + b x and the log variance interpolated by v, one step back is
+
+    x' = (a / alpha + b) x - (a sigma / alpha) eps + exp(v (high - low) / 4) exp((high + low) / 4) temperature noise,
+
+linear in x and in the noise prediction eps. The single evaluation of a student is the same with a = 1, b = 0 and no noise.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from marval.noise.schedule import NoiseSchedule
+from marval.sampling.token_samplers import DiffusionChain, OneStep, TokenSampler
+
+
+@dataclass(frozen=True)
+class DenoisingStep:
+    """x' = `x` x + `prediction` eps + exp(`rate` v) `spread` noise, eps and v asked at time `t`."""
+
+    t: int
+    x: float
+    prediction: float
+    rate: float = 0.0
+    spread: float = 0.0  # 0: no noise is added
+
+
+def denoising_steps(sampler: TokenSampler) -> list[DenoisingStep]:
+    """The steps in the order in which they are run, one for each row of `Draws.steps`."""
+    if isinstance(sampler, OneStep):
+        alpha, sigma = sampler.schedule.alpha[0].item(), sampler.schedule.sigma[0].item()
+        return [DenoisingStep(int(sampler.schedule.timesteps[0]), 1 / alpha, -sigma / alpha)]
+    if isinstance(sampler, DiffusionChain):
+        count = len(sampler.schedule)
+        return [_ancestral(sampler.schedule, i, sampler.temperature) for i in reversed(range(count))]
+    raise TypeError(f"no tables for {type(sampler).__name__}: use marval.sampling.reference")
+
+
+def _ancestral(schedule: NoiseSchedule, i: int, temperature: float) -> DenoisingStep:
+    alpha, sigma = schedule.alpha[i].item(), schedule.sigma[i].item()
+    a, b = schedule.posterior_x0[i].item(), schedule.posterior_xt[i].item()
+    t, x, prediction = int(schedule.timesteps[i]), a / alpha + b, -a * sigma / alpha
+    if i == 0:
+        return DenoisingStep(t, x, prediction)
+    low, high = schedule.posterior_log_variance[i].item(), schedule.log_beta[i].item()
+    return DenoisingStep(t, x, prediction, (high - low) / 4, temperature * math.exp((high + low) / 4))

@@ -2,13 +2,12 @@
 
 import torch
 
-from marval.masking import first_masked, unmasking_schedule
+from marval.masking import first_masked
 from marval.models.official import from_official, to_official
 from marval.models.transformer import sorted_positions
 from marval.noise.conversions import diffuse
 from marval.noise.schedule import NoiseSchedule, cosine_alphas_cumprod
 from marval.objectives.diffusion import diffusion_loss
-from marval.sampling.draws import Draws
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import DiffusionChain
 
@@ -75,23 +74,9 @@ def test_inner_chain_with_guidance_and_temperature(official_mar, recorded):
     assert relative(ours, recorded["chain_guided/x0"][:5]) < 1e-4
 
 
-def test_whole_guided_images(official_mar, recorded):
-    """The recorded noise, drawn by AR step, is sorted into our noise by token."""
-    ar_steps, orders = 6, recorded["orders"]
-    noises = [recorded[name] for name in sorted(n for n in recorded if n.startswith("image/noise/"))]
-    start, steps = torch.zeros(3, 36, 4), torch.zeros(3, STEPS, 36, 4)
-    before = torch.ones(3, 36, dtype=torch.bool)
-    for k, after in enumerate(unmasking_schedule(36, ar_steps)):
-        mask = first_masked(orders, after)
-        revealed = before & ~mask
-        drawn = noises[k * (STEPS + 1) : (k + 1) * (STEPS + 1)]
-        start[revealed] = drawn[0][: revealed.sum()]
-        for i in range(STEPS):
-            steps[:, i][revealed] = drawn[1 + i][: revealed.sum()]
-        before = mask
+def test_whole_guided_images(official_mar, recorded, recorded_draws):
     chain = DiffusionChain(NoiseSchedule.respaced(STEPS))
-    draws = Draws(orders, start, steps)
-    tokens = sample_tokens(official_mar, chain, recorded["labels"], draws, ar_steps, guidance=2.0)
+    tokens = sample_tokens(official_mar, chain, recorded["labels"], recorded_draws, 6, guidance=2.0)
     latents = tokens.transpose(1, 2).reshape(3, 4, 6, 6)
     assert relative(latents, recorded["image/latents"]) < 1e-4
 

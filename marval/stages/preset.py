@@ -21,6 +21,7 @@ from marval.methods.teacher import TeacherTraining
 from marval.methods.tokenizer import TokenizerTraining
 from marval.models.tokenizer import TokenizerConfig
 from marval.noise.schedule import TRAINING_STEPS
+from marval.stages.resources import Resources
 from metrics.evaluate import EvaluationSettings
 from metrics.judges import JudgesConfig
 
@@ -127,6 +128,7 @@ class Preset(Config):
     evaluate: EvaluationSettings
     showcase: ShowcaseConfig
     speed: SpeedConfig
+    resources: Resources = Resources()
 
     @model_validator(mode="after")
     def _names_agree(self) -> Preset:

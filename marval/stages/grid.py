@@ -15,12 +15,26 @@ import yaml
 
 from marval.artifacts import replacing, write_json
 from marval.errors import UserError
-from marval.stages.preset import REAL, Preset, load_preset, read_yaml
+from marval.stages.preset import (
+    PUBLISHED_JUDGES,
+    REAL,
+    TEACHER,
+    OfficialTokenizer,
+    Preset,
+    load_preset,
+    read_yaml,
+)
+from marval.weights import path_of
 
 PARAMS = Path("params.yaml")
 RUNS = Path("workflow/runs.yaml")
 HEADER = "# Written by `python -m marval runs` from params.yaml and the presets; edit those instead.\n"
 
+# every stage that dvc.yaml multiplies out; DVC wants a list for each, be it empty
+STAGES = (
+    *("prepare", "tokenizer", "official", "encode", "judges", "published", "calibrate", "showcase", "speed"),
+    *("teacher", "distill", "reinforce", "sample", "evaluate", "report"),
+)
 KEY_PARTS = ("preset", "variant", "seed")
 
 Item = dict[str, Any]
@@ -50,23 +64,31 @@ def activate(names: list[str]) -> None:
 
 def expand(names: list[str]) -> dict[str, dict[str, Item]]:
     """stage -> {key: item}; the key is what follows `@` in DVC's name of the stage."""
-    lists: dict[str, dict[str, Item]] = {}
+    lists: dict[str, dict[str, Item]] = {stage: {} for stage in STAGES}
     for name in names:
         for stage, item in _items(load_preset(name)):
             key = "-".join(str(item[part]) for part in KEY_PARTS if part in item)
-            lists.setdefault(stage, {})[key] = item
+            lists[stage][key] = item
     return lists
 
 
 def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
     base = {"preset": preset.name}
-    for stage in ("prepare", "tokenizer", "encode", "judges", "calibrate", "report"):
+    for stage in ("prepare", "encode", "calibrate", "report"):
         yield stage, base
+    yield from _tokenizer_and_judges(preset)
     show = preset.showcase
     yield "showcase", {**base, "model": show.model, "model_seed": show.seed, "samples": show.variant}
     yield "speed", {**base, "first_seed": preset.seeds[0]}
-    for seed in preset.seeds:
-        yield "teacher", {**base, "seed": seed}
+    if preset.teacher.official:
+        file = str(path_of(preset.teacher.official))
+        yield (
+            "official",
+            {**base, "variant": TEACHER, "file": file, "model": f"{TEACHER}/seed-{preset.seeds[0]}"},
+        )
+    else:
+        for seed in preset.seeds:
+            yield "teacher", {**base, "seed": seed}
     for variant in preset.distill.variants:
         for seed in preset.model_seeds(variant):
             yield "distill", {**base, "variant": variant, "seed": seed}
@@ -77,6 +99,21 @@ def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
         yield "sample", {**base, "variant": variant, "model": settings.model}
         yield "evaluate", {**base, "variant": variant, "samples": f"samples/{variant}.npz"}
     yield "evaluate", {**base, "variant": REAL, "samples": "data/test.npz"}
+
+
+def _tokenizer_and_judges(preset: Preset) -> Iterator[tuple[str, Item]]:
+    """Trained by a stage, or published weights from the registry."""
+    base = {"preset": preset.name}
+    if isinstance(preset.tokenizer, OfficialTokenizer):
+        file = str(path_of(preset.tokenizer.official))
+        yield "official", {**base, "variant": "tokenizer", "file": file, "model": "tokenizer"}
+    else:
+        yield "tokenizer", base
+    if preset.judges.kind == "published":
+        files = {name.replace("-", "_"): str(path_of(name)) for name in PUBLISHED_JUDGES}
+        yield "published", {**base, **files}
+    else:
+        yield "judges", base
 
 
 def render() -> str:

@@ -23,11 +23,12 @@ from marval.models.tokenizer import TokenizerConfig
 from marval.noise.schedule import TRAINING_STEPS
 from marval.stages.resources import Resources
 from metrics.evaluate import EvaluationSettings
-from metrics.judges import JudgesConfig
+from metrics.judges import AnyJudgesConfig
 
 PRESETS = Path("workflow/presets")
 REAL = "real"  # the variant that scores held-out real images as if they were samples
-SCORERS = ("clip", "image_reward", "pick_score")  # judges that score an image against its class's prompt
+# registry entries behind `judges: {kind: published}`
+PUBLISHED_JUDGES = ("inception", "adm-statistics", "clip-l", "clip-b", "image-reward", "pick-score")
 TEACHER = "teacher"  # the model that MAR training gives
 
 
@@ -119,7 +120,7 @@ class Preset(Config):
         Discriminator(_tokenizer_kind),
     ]
     encode: EncodeConfig
-    judges: JudgesConfig
+    judges: AnyJudgesConfig
     teacher: Teacher
     distill: Distill
     reinforce: Reinforce
@@ -167,6 +168,13 @@ class Preset(Config):
         for name in self.speed.variants:
             _known("speed.variants", name, list(self.variants))
         return self
+
+    @property
+    def published_files(self) -> list[str]:
+        """Entries of the registry of weights that this preset starts from."""
+        tokenizer = self.tokenizer.official if isinstance(self.tokenizer, OfficialTokenizer) else None
+        judges = PUBLISHED_JUDGES if self.judges.kind == "published" else ()
+        return [name for name in (tokenizer, self.teacher.official, *judges) if name]
 
     def model_seeds(self, model: str) -> list[int]:
         """Seeds with which a model is trained."""

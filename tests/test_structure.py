@@ -21,6 +21,9 @@ ALLOWED = {
         "marval.objectives", "marval.data", "marval.config",
     },
     "marval.artifacts": {"marval.errors"},
+    "marval.weights": {
+        "marval.weights", "marval.config", "marval.errors", "marval.progress", "marval.artifacts",
+    },
     "marval.stages": {"marval", "metrics"},
     "metrics": {"metrics"},
     "reports": {"reports"},

@@ -1,12 +1,12 @@
 """Features on disk, filed under the content of what they were made of: the images and the judge's weights."""
 
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from metrics.features import FeatureJudge, Features
+from metrics.files import replacing
 from metrics.samples import Samples
 
 
@@ -20,7 +20,7 @@ class FeatureCache:
         """The file of this pair, there or not."""
         if judge.sha256 is None:
             return None
-        return self.folder / f"{judge.sha256[:20]}-{samples.sha256()[:20]}.npz"
+        return self.folder / f"{judge.sha256[:20]}-{samples.sha256[:20]}.npz"
 
     def get(self, samples: Samples, judge: FeatureJudge) -> Features | None:
         """Stored features, or None where there are none that can be read and fit."""
@@ -39,8 +39,5 @@ class FeatureCache:
         path = self.path(samples, judge)
         if path is None:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        with partial.open("wb") as file:
+        with replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, allow_pickle=False, features=features.features, logits=features.logits)
-        os.replace(partial, path)

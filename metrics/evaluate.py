@@ -2,23 +2,26 @@
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from metrics import distances
-from metrics.cache import FeatureCache
 from metrics.distances import DistanceSettings
 from metrics.errors import UserError
 from metrics.extrapolation import frechet_curve, frechet_infinity
-from metrics.features import FeatureJudge, Features, NamedJudge, extract
+from metrics.features import FeatureJudge, Features
+from metrics.judging import Judged, ScoringJudge, judge_images
+from metrics.real import NO_CROP
 from metrics.reference import Reference, class_variances
 from metrics.rows import Row, RowMaker, Value
 from metrics.samples import Samples
 
 Metric = Callable[[Features, NDArray[np.int64] | None], Value]  # (features, labels of one seed) -> Value
+
+
+LARGE = 1000  # features, from where one Frechet distance takes seconds: Inception has 2048
 
 
 class EvaluationSettings(BaseModel):
@@ -30,50 +33,32 @@ class EvaluationSettings(BaseModel):
     resamples: int = Field(
         default=1000, ge=100, le=100_000, description="bootstrap resamples for the interval of a mean"
     )
-    half_samples: int = Field(
-        default=30, ge=4, le=10_000, description="random halves for the interval of a set-level metric"
+    half_samples: int | None = Field(
+        default=None,
+        ge=4,
+        le=10_000,
+        description="random halves for the interval of a set-level metric; null: 30, or 6 for a judge of LARGE dimension",
     )
-    frechet_points: int = Field(
-        default=8, ge=3, le=100, description="sample counts for the extrapolated Frechet distance"
+    frechet_points: int | None = Field(
+        default=None,
+        ge=3,
+        le=100,
+        description="sample counts for the extrapolated Frechet distance; null: 8, or 5 for a judge of LARGE dimension",
     )
     seed: int = Field(default=0, ge=0, lt=2**31, description="of bootstrap and halves")
     batch: int = Field(default=256, ge=1, le=65_536)
-    crop: str = Field(default="none", description="how the reference was cropped; recorded, not done here")
+    crop: str | None = Field(
+        default=None,
+        description="how the reference was cropped, where its file does not tell; recorded, not done here",
+    )
 
+    def halves(self, dimension: int) -> int:
+        """half_samples for a judge of `dimension` features."""
+        return self.half_samples or (30 if dimension < LARGE else 6)
 
-class ScoringJudge(NamedJudge, Protocol):
-    """Scores each image against its class's prompt."""
-
-    @property
-    def metric(self) -> str:
-        """clip_score, image_reward or pick_score."""
-
-    @property
-    def role(self) -> str:
-        """Either "unseen judge" or "training reward"."""
-
-    @property
-    def report_scale(self) -> float:
-        """What a raw score is multiplied by in rows."""
-
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """What the score depends on besides the weights: template, hash of the class list."""
-
-    def score_images(
-        self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int
-    ) -> NDArray[np.float32]:
-        """(N,) raw fp32 scores from (N, H, W, 3) uint8 images and (N,) labels."""
-
-
-def image_scores(
-    samples: Samples, judges: Sequence[ScoringJudge], batch: int = 256
-) -> dict[str, NDArray[np.float32]]:
-    """{judge name: (N,) raw fp32 score of each image}; nothing where the samples have no labels."""
-    labels = samples.labels
-    if labels is None:
-        return {}
-    return {judge.name: judge.score_images(samples.images, labels, batch) for judge in judges}
+    def points(self, dimension: int) -> int:
+        """frechet_points for a judge of `dimension` features."""
+        return self.frechet_points or (8 if dimension < LARGE else 5)
 
 
 def evaluate(
@@ -82,23 +67,24 @@ def evaluate(
     scoring_judges: Sequence[ScoringJudge],
     reference: Reference,
     settings: EvaluationSettings | None = None,
-    cache: FeatureCache | None = None,
-    scores: dict[str, NDArray[np.float32]] | None = None,
+    judged: Judged | None = None,
 ) -> list[Row]:
     """Rows {metric, value, ci_low, ci_high, n, seeds, values, higher_is_better, judge, judge_sha256,
     protocol, interval}.
 
     Metrics are computed for each seed; the value is their mean. Kernel distance, precision and recall need
     the reference's features, class accuracy and the prompts' scores need labels; without them those rows are
-    left out. `scores`: what `image_scores` returned, where it is wanted for itself; computed here otherwise.
+    left out. `judged`: what `judge_images` said of these samples, where it is there already.
     """
     settings = settings or EvaluationSettings()
     reference.check_judge(feature_judge)
     parts = [samples.of_seed(seed) for seed in samples.seeds]
-    _check_sizes(samples, parts, settings)
-    features = [extract(feature_judge, part, settings.batch, cache) for part in parts]
-    _check_dimension(samples, features[0], reference)
-    maker = RowMaker(parts, settings.resamples, settings.half_samples, settings.seed)
+    check_sizes(samples, settings)
+    if judged is None:
+        judged = judge_images(samples, feature_judge, scoring_judges, settings.batch)
+    features = [judged.features.part(samples.seed == seed) for seed in samples.seeds]
+    dimension = _check_dimension(samples, features[0], reference)
+    maker = RowMaker(parts, settings.resamples, settings.halves(dimension), settings.seed)
 
     def row(metric: str, better: bool | None, of: Metric, protocol: Row) -> Row:
         by_seed = [of(f, part.labels) for f, part in zip(features, parts, strict=True)]
@@ -106,7 +92,7 @@ def evaluate(
 
     rows = [row(*entry) for entry in _distance_metrics(reference, settings, len(parts[0].images))]
     rows[0]["curve"] = frechet_curve(
-        features[0].features, reference.mu, reference.sigma, settings.frechet_points, settings.seed
+        features[0].features, reference.mu, reference.sigma, settings.points(dimension), settings.seed
     )
     if samples.labels is None:
         return rows
@@ -115,9 +101,9 @@ def evaluate(
     rows.append(row("within_class_variance", None, _variance, {"real": real_mean}))
     right = [f.logits.argmax(1) == part.labels for f, part in zip(features, parts, strict=True)]
     rows.append(maker.of_images("class_accuracy", feature_judge, right, {}))
-    scores = image_scores(samples, scoring_judges, settings.batch) if scores is None else scores
     for judge in scoring_judges:
-        by_seed = [judge.report_scale * scores[judge.name][samples.seed == seed] for seed in samples.seeds]
+        scores = judge.report_scale * judged.scores[judge.name]
+        by_seed = [scores[samples.seed == seed] for seed in samples.seeds]
         protocol = {**judge.protocol, "role": judge.role}
         rows.append(maker.of_images(judge.metric, judge, by_seed, protocol))
     return rows
@@ -128,12 +114,17 @@ def _distance_metrics(
 ) -> list[tuple[str, bool, Metric, Row]]:
     """(metric, higher is better, function, protocol) of what needs only features, logits and the reference."""
     taken, mu, sigma, real = settings.distances, reference.mu, reference.sigma, reference.features
-    against: Row = {"reference": reference.sha256, "reference_images": reference.n, "crop": settings.crop}
+    points = settings.points(len(mu))
+    against: Row = {
+        "reference": reference.sha256,
+        "reference_images": reference.n,
+        "crop": reference.crop or settings.crop or NO_CROP,
+    }
     splits = {"splits": taken.inception_splits, "order": taken.inception_order}
 
     def infinity(f: Features, labels: NDArray[np.int64] | None) -> Value:
         return lambda index: frechet_infinity(
-            frechet_curve(f.features[index], mu, sigma, settings.frechet_points, settings.seed)
+            frechet_curve(f.features[index], mu, sigma, points, settings.seed)
         )
 
     def frechet(f: Features, labels: NDArray[np.int64] | None) -> Value:
@@ -144,7 +135,7 @@ def _distance_metrics(
 
     metrics: list[tuple[str, bool, Metric, Row]] = [
         ("frechet_distance", False, frechet, against),
-        ("frechet_distance_infinity", False, infinity, {**against, "points": settings.frechet_points}),
+        ("frechet_distance_infinity", False, infinity, {**against, "points": points}),
         ("inception_score", True, inception, splits),
     ]
     if real is None:
@@ -179,8 +170,9 @@ def _variance(features: Features, labels: NDArray[np.int64] | None) -> Value:
     return lambda index: float(class_variances(features.features[index], labels[index]).mean())
 
 
-def _check_sizes(samples: Samples, parts: list[Samples], settings: EvaluationSettings) -> None:
-    sizes = {len(part.images) for part in parts}
+def check_sizes(samples: Samples, settings: EvaluationSettings) -> None:
+    """UserError where seeds have different numbers of images, or too few for the settings."""
+    sizes = {int(count) for count in np.unique_counts(samples.seed).counts}
     if len(sizes) > 1:
         raise UserError(
             f"{samples.source}: seeds have {sorted(sizes)} images: scores of different n do not average"
@@ -193,7 +185,8 @@ def _check_sizes(samples: Samples, parts: list[Samples], settings: EvaluationSet
         )
 
 
-def _check_dimension(samples: Samples, features: Features, reference: Reference) -> None:
+def _check_dimension(samples: Samples, features: Features, reference: Reference) -> int:
+    """The judge's number of features."""
     n, d = features.features.shape
     if d != len(reference.mu):
         raise UserError(
@@ -206,3 +199,4 @@ def _check_dimension(samples: Samples, features: Features, reference: Reference)
             "distance is far too high; sample more images",
             stacklevel=3,
         )
+    return d

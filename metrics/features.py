@@ -43,6 +43,10 @@ class Features:
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
 
+    def part(self, index: NDArray) -> "Features":
+        """Those of some of the images, by indices or a mask."""
+        return Features(self.features[index], self.logits[index])
+
 
 class FeatureStore(Protocol):
     """Keeps features by content; see metrics.cache."""
@@ -74,6 +78,12 @@ def _extract(judge: FeatureJudge, images: NDArray[np.uint8], batch: int) -> Feat
         features.append(feature.float().cpu())
         logits.append(judge.head(feature).float().cpu())
     return Features(torch.cat(features).numpy(), torch.cat(logits).numpy())
+
+
+@torch.no_grad()
+def features_of(judge: FeatureJudge, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(B, D) features of one batch (B, H, W, 3)."""
+    return judge.features(to_bchw(images)).float().cpu().numpy()
 
 
 def check_finite(features: NDArray, where: str) -> None:

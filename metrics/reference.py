@@ -1,11 +1,10 @@
 """Reference statistics: the real images that samples are compared with, as one npz file.
 
-Own files hold mu, sigma, features, labels, the within-class variance, n and the judge's hash. ADM's
-`VIRTUAL_imagenet256_labeled.npz` and MAR's `adm_in256_stats.npz` hold mu and sigma alone; they are read too.
+Own files hold mu, sigma, n, how the images were cropped, which were left out, the judge's hash, and features and labels of at
+most KEPT images. ADM's `VIRTUAL_imagenet256_labeled.npz` and MAR's `adm_in256_stats.npz` hold mu and sigma alone; they are read
+too.
 """
 
-import os
-import zipfile
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,16 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import UserError
-from metrics.features import FeatureJudge, check_finite, extract
+from metrics.features import FeatureJudge, check_finite, extract, features_of
+from metrics.files import replacing
+from metrics.moments import Moments, Selection
+from metrics.npz import read_npz
+from metrics.real import RealImages
 from metrics.samples import Samples
+
+KEPT = 10_000  # features kept for precision, recall and kernel distance: as many as ADM's file has images
+MADE_BY = "make it with `python -m metrics statistics`"
 
 
 @dataclass(frozen=True)
 class Reference:
-    """mu (D,) and sigma (D, D), float64. The rest is None where the file does not tell.
+    """mu (D,) and sigma (D, D), float64, of n images. The rest is None where the file does not tell.
 
-    features: (N, D) float32 of the real images; labels: (N,) int64; judge_sha256: of the network that made
-    them.
+    features: (M, D) float32 of some or all of the images; labels: (M,) int64; judge_sha256: of the network that made
+    them; crop: how the images were prepared ("none", "adm-256"); left_out: names of damaged images.
     """
 
     mu: NDArray[np.float64]
@@ -32,6 +38,8 @@ class Reference:
     features: NDArray[np.float32] | None = None
     labels: NDArray[np.int64] | None = None
     judge_sha256: str | None = None
+    crop: str | None = None
+    left_out: tuple[str, ...] = ()
     source: str = "the reference"
 
     def __post_init__(self) -> None:
@@ -71,15 +79,12 @@ class Reference:
         variances = self.class_variances()
         optional = {"features": self.features, "labels": self.labels, "class_variances": variances}
         arrays |= {name: array for name, array in optional.items() if array is not None}
-        if self.n is not None:
-            arrays["n"] = np.array(self.n)
-        if self.judge_sha256 is not None:
-            arrays["judge_sha256"] = np.array(self.judge_sha256)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        with partial.open("wb") as file:
+        told = {"n": self.n, "judge_sha256": self.judge_sha256, "crop": self.crop}
+        arrays |= {name: np.array(value) for name, value in told.items() if value is not None}
+        if self.left_out:
+            arrays["left_out"] = np.array(self.left_out)
+        with replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-        os.replace(partial, path)
 
 
 def statistics(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -98,35 +103,41 @@ def class_variances(features: NDArray, labels: NDArray) -> NDArray[np.float64]:
     return np.array([group.var(axis=0, ddof=1).sum() for group in groups if len(group) > 1])
 
 
-def make_reference(
-    images: NDArray[np.uint8], labels: NDArray[np.int64] | None, judge: FeatureJudge, batch: int = 256
-) -> Reference:
-    """Statistics of real images (N, H, W, 3) uint8 under `judge`; features and labels are kept."""
-    real = Samples(images, labels, np.zeros(len(images), np.int64), "the reference images")
-    features = extract(judge, real, batch).features
-    mu, sigma = statistics(features)
-    return Reference(mu, sigma, len(features), features, labels, judge.sha256)
+def make_reference(real: RealImages, judge: FeatureJudge, batch: int = 256, keep: int = KEPT) -> Reference:
+    """Statistics of real images under `judge`, batch by batch; features and labels of `keep` of them stay, drawn evenly."""
+    moments, kept, labelled = Moments(), Selection(keep), True
+    for images, labels in real.batches(batch):
+        features = features_of(judge, images)
+        check_finite(features, f"{real.source}, features by {judge.name}")
+        moments.add(features)
+        labelled = labelled and labels is not None
+        kept.add(features, np.zeros(len(images), np.int64) if labels is None else labels)
+    if moments.n < 2:
+        raise UserError(f"{real.source}: {moments.n} readable images: statistics need at least two")
+    chosen, of = kept.columns
+    return Reference(
+        moments.mean,
+        moments.covariance,
+        moments.n,
+        chosen,
+        of if labelled else None,
+        judge.sha256,
+        real.crop,
+        tuple(real.left_out),
+        real.source,
+    )
 
 
 def read_reference(path: str | Path) -> Reference:
     """Read an own, ADM's or MAR's statistics file."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(
-            f"{path}: no such file: make it with `python -m metrics statistics FOLDER -o {path.name}`"
-        )
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            wanted = ("mu", "sigma", "n", "features", "labels", "judge_sha256")
-            arrays = {name: file[name] for name in wanted if name in file.files}
-            names = ", ".join(file.files)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: not a readable npz file of plain arrays: make the statistics again"
-        ) from error
+        raise UserError(f"{path}: no such file: {MADE_BY}")
+    wanted = ("mu", "sigma", "n", "features", "labels", "judge_sha256", "crop", "left_out")
+    arrays, names = read_npz(path, wanted, "make the statistics again")
     if "mu" not in arrays or "sigma" not in arrays:
         raise UserError(
-            f"{path}: no mu and sigma (it has: {names}): give a statistics file, not a batch of samples"
+            f"{path}: no mu and sigma (it has: {', '.join(names)}): give a statistics file, not a batch of samples"
         )
     return Reference(
         arrays["mu"].astype(np.float64),
@@ -135,6 +146,8 @@ def read_reference(path: str | Path) -> Reference:
         arrays.get("features"),
         arrays.get("labels"),
         str(arrays["judge_sha256"]) if "judge_sha256" in arrays else None,
+        str(arrays["crop"]) if "crop" in arrays else None,
+        tuple(arrays["left_out"].tolist()) if "left_out" in arrays else (),
         str(path),
     )
 
@@ -146,9 +159,9 @@ def with_features(reference: Reference, judge: FeatureJudge) -> Reference:
     """
     if reference.features is not None or not Path(reference.source).is_file():
         return reference
-    with np.load(reference.source, allow_pickle=False) as file:
-        if "arr_0" not in file.files:
-            return reference
-        images = file["arr_0"]
+    found, _ = read_npz(Path(reference.source), ("arr_0",), MADE_BY)
+    if "arr_0" not in found:
+        return reference
+    images = found["arr_0"]
     real = Samples(images, None, np.zeros(len(images), np.int64), reference.source)
     return replace(reference, features=extract(judge, real).features)

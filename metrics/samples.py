@@ -2,8 +2,8 @@
 in.
 """
 
-import zipfile
 from dataclasses import dataclass
+from functools import cached_property, partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import UserError
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+from metrics.npz import read_npz
+from metrics.pictures import Damaged, Picture, decode, folder_labels, image_files
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,6 @@ class Samples:
             raise UserError(
                 f"{self.source}: images have shape {images.shape}, not (N, H, W, 3): convert them to RGB"
             )
-        if len(images) < 2:
-            raise UserError(f"{self.source}: {len(images)} images: statistics need at least two")
         for name, array in (("labels", self.labels), ("seed", self.seed)):
             if array is not None and array.shape != (len(images),):
                 raise UserError(
@@ -50,10 +48,16 @@ class Samples:
 
     def of_seed(self, seed: int) -> "Samples":
         """The images that one seed's model made."""
-        mine = self.seed == seed
-        labels = None if self.labels is None else self.labels[mine]
-        return Samples(self.images[mine], labels, self.seed[mine], self.source)
+        index = np.flatnonzero(self.seed == seed)
+        first, last = int(index[0]), int(index[-1])
+        return self.part(slice(first, last + 1) if last - first + 1 == len(index) else index)
 
+    def part(self, index: slice | NDArray[np.int64]) -> "Samples":
+        """Some of the images; a slice copies nothing."""
+        labels = None if self.labels is None else self.labels[index]
+        return Samples(self.images[index], labels, self.seed[index], self.source)
+
+    @cached_property
     def sha256(self) -> str:
         """Hash of the images alone (their shape and bytes)."""
         digest = sha256(str(self.images.shape).encode())
@@ -64,28 +68,26 @@ class Samples:
 def read_samples(path: str | Path) -> Samples:
     """Read an npz batch or a folder of images (recursively, by sorted path; labels from class folders, if
     there are).
+
+    Images that the npz holds uncompressed are mapped into memory, not copied.
     """
     path = Path(path)
-    if path.is_dir():
-        return _read_folder(path)
-    if not path.is_file():
+    if not path.exists():
         raise UserError(
             f"{path}: no such file or folder: give an npz batch (arr_0, arr_1) or a folder of images"
         )
-    return _read_npz(path)
+    samples = _read_folder(path) if path.is_dir() else _read_npz(path)
+    if len(samples.images) < 2:
+        raise UserError(f"{path}: {len(samples.images)} images: statistics need at least two")
+    return samples
 
 
 def _read_npz(path: Path) -> Samples:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("arr_0", "arr_1", "seed") if name in file.files}
-            names = ", ".join(file.files)
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise UserError(
-            f"{path}: not a readable npz file of plain arrays: write it with numpy.savez"
-        ) from error
+    arrays, names = read_npz(path, ("arr_0", "arr_1", "seed"), "write it with numpy.savez")
     if "arr_0" not in arrays:
-        raise UserError(f"{path}: no array arr_0 (it has: {names}): a sample batch keeps its images there")
+        raise UserError(
+            f"{path}: no array arr_0 (it has: {', '.join(names)}): a sample batch keeps its images there"
+        )
     images = arrays["arr_0"]
     labels = arrays["arr_1"].astype(np.int64) if "arr_1" in arrays else None
     seed = arrays["seed"].astype(np.int64) if "seed" in arrays else np.zeros(len(images), np.int64)
@@ -95,31 +97,25 @@ def _read_npz(path: Path) -> Samples:
 def _read_folder(folder: Path) -> Samples:
     from PIL import Image
 
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGE_SUFFIXES)
-    if not files:
-        raise UserError(f"{folder}: no images ({', '.join(IMAGE_SUFFIXES)}) in the folder: check the path")
+    files = image_files(folder)
     images = []
     for file in files:
-        with Image.open(file) as image:
-            if image.mode != "RGB":
-                raise UserError(
-                    f"{file}: image mode is {image.mode}, not RGB: convert it, or take it out of the folder"
-                )
-            images.append(np.asarray(image))
-        if images[-1].shape != images[0].shape:
+        try:
+            images.append(decode(Picture(str(file), partial(Image.open, file))))
+        except Damaged as error:
             raise UserError(
-                f"{file}: {images[-1].shape[1]} x {images[-1].shape[0]} pixels, but {files[0].name} has "
-                f"{images[0].shape[1]} x {images[0].shape[0]}: crop and resize all images to one size first"
-            )
+                f"{file}: not a readable image ({error}): take it out or write it again"
+            ) from error
+        check_size(str(file), images[-1], images[0])
     return Samples(
-        np.stack(images), _folder_labels(folder, files), np.zeros(len(files), np.int64), str(folder)
+        np.stack(images), folder_labels(folder, files), np.zeros(len(files), np.int64), str(folder)
     )
 
 
-def _folder_labels(folder: Path, files: list[Path]) -> NDArray[np.int64] | None:
-    """Index of each image's class folder in sorted order; None where an image lies outside of them."""
-    classes = [file.relative_to(folder).parts[0] for file in files]
-    if any(file.parent == folder for file in files):
-        return None
-    order = {name: index for index, name in enumerate(sorted(set(classes)))}
-    return np.array([order[name] for name in classes], np.int64)
+def check_size(name: str, image: NDArray[np.uint8], first: NDArray[np.uint8]) -> None:
+    """Refuse an image of another size than the first one."""
+    if image.shape != first.shape:
+        raise UserError(
+            f"{name}: {image.shape[1]} x {image.shape[0]} pixels, but the first image has {first.shape[1]} x {first.shape[0]}: "
+            "crop and resize all images to one size first"
+        )

@@ -5,7 +5,6 @@ Images are uint8 in [0, 255] or floating point in [0, 1], layout BCHW; labels ar
 """
 
 import json
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,6 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from metrics.errors import UserError
+from metrics.files import replacing
+from metrics.judges.prompts import check_template, prompt_protocol
 
 
 class JudgeConfig(BaseModel):
@@ -48,10 +49,12 @@ class Judge(nn.Module):
     report_scale: ClassVar[float] = 1.0  # what a score is multiplied by in reports
     sha256: str | None = None  # of the weights file; known once saved or loaded
 
-    def __init__(self, config: JudgeConfig, class_names: list[str]) -> None:
+    def __init__(self, config: JudgeConfig, class_names: list[str], template: str) -> None:
+        """`template`: of the classes' prompts, for the judges that read them."""
         super().__init__()
         self.config = config
         self.class_names = list(class_names)
+        self.template = check_template(template)
         self.constants: dict[str, float] = {}
 
     @property
@@ -74,9 +77,7 @@ class Judge(nn.Module):
     @property
     def protocol(self) -> dict[str, Any]:
         """What the scores depend on besides the weights."""
-        names = json.dumps(self.class_names, ensure_ascii=False).encode()
-        template = getattr(self.config, "template", None)
-        return {"template": template, "class_names_sha256": sha256(names).hexdigest()}
+        return prompt_protocol(self.template, self.class_names)
 
     @torch.no_grad()
     def score_images(
@@ -109,18 +110,20 @@ class Judge(nn.Module):
         from safetensors.torch import save
 
         stem = Path(path)
-        stem.parent.mkdir(parents=True, exist_ok=True)
         weights = save({name: tensor.contiguous() for name, tensor in self.state_dict().items()})
         self.sha256 = sha256(weights).hexdigest()
         description = {
             "kind": self.kind,
             "config": self.config.model_dump(),
             "class_names": self.class_names,
+            "template": self.template,
             "constants": self.constants,
             "sha256": self.sha256,
         }
-        _write(with_suffix(stem, ".safetensors"), weights)
-        _write(with_suffix(stem, ".json"), (json.dumps(description, indent=2) + "\n").encode())
+        with replacing(with_suffix(stem, ".safetensors")) as partial:
+            partial.write_bytes(weights)
+        with replacing(with_suffix(stem, ".json")) as partial:
+            partial.write_text(json.dumps(description, indent=2) + "\n")
 
     def read_weights(self, path: Path, description: dict[str, Any]) -> None:
         """Load PATH.safetensors strictly, and check that it is the file that PATH.json was written with."""
@@ -154,9 +157,3 @@ def to_bchw(images: np.ndarray) -> Tensor:
 def with_suffix(stem: Path, suffix: str) -> Path:
     """STEM + suffix; unlike Path.with_suffix it keeps dots in the name (`model-w1.2`)."""
     return stem.with_name(stem.name + suffix)
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)

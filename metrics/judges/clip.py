@@ -1,21 +1,19 @@
 """Miniature CLIP: open_clip's own two-tower network at a small size, trained on image and prompt pairs."""
 
 import math
-from typing import Annotated
 
 import torch
 import torch.nn.functional as F
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Tensor
 
 from metrics.judges.augmentation import jittered
 from metrics.judges.base import Judge, JudgeConfig, unit_float
-from metrics.judges.prompts import TEMPLATE, check_template, tokenise
+from metrics.judges.prompts import tokenise
 
 
 class ClipConfig(JudgeConfig):
     name: str = "digits-clip"
-    template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
     patch: int = Field(default=8, ge=2, le=32)
     width: int = Field(default=64, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
@@ -34,11 +32,11 @@ class Clip(Judge):
     config: ClipConfig
     ids: Tensor
 
-    def __init__(self, config: ClipConfig, class_names: list[str]) -> None:
+    def __init__(self, config: ClipConfig, class_names: list[str], template: str) -> None:
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
-        super().__init__(config, class_names)
-        prompts = tokenise(config.template, class_names)
+        super().__init__(config, class_names, template)
+        prompts = tokenise(template, class_names)
         self.register_buffer("ids", prompts.ids, persistent=False)
         vision = CLIPVisionCfg(
             layers=config.vision_layers,

@@ -26,8 +26,8 @@ class Cnn(Judge):
     kind = "cnn"
     config: CnnConfig
 
-    def __init__(self, config: CnnConfig, class_names: list[str]) -> None:
-        super().__init__(config, class_names)
+    def __init__(self, config: CnnConfig, class_names: list[str], template: str) -> None:
+        super().__init__(config, class_names, template)
         width, cells = config.width, (config.image_size // 8) ** 2
         self.body = nn.Sequential(
             nn.Conv2d(3, width, 5, 2, 2),

@@ -2,22 +2,19 @@
 loss.
 """
 
-from typing import Annotated
-
 import torch
 import torch.nn.functional as F
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from metrics.judges.augmentation import jittered
 from metrics.judges.base import Judge, JudgeConfig, unit_float
 from metrics.judges.preferences import worse_images
-from metrics.judges.prompts import TEMPLATE, check_template, tokenise
+from metrics.judges.prompts import tokenise
 
 
 class ImageRewardConfig(JudgeConfig):
     name: str = "digits-image-reward"
-    template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
     patch: int = Field(default=8, ge=2, le=32)
     width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
@@ -41,14 +38,14 @@ class ImageReward(Judge):
     ids: Tensor
     mask: Tensor
 
-    def __init__(self, config: ImageRewardConfig, class_names: list[str]) -> None:
+    def __init__(self, config: ImageRewardConfig, class_names: list[str], template: str) -> None:
         from ImageReward.ImageReward import MLP
         from ImageReward.models.BLIP.med import BertConfig, BertModel
         from ImageReward.models.BLIP.vit import VisionTransformer
 
-        super().__init__(config, class_names)
+        super().__init__(config, class_names, template)
         self.constants = {"mean": 0.0, "std": 1.0}
-        prompts = tokenise(config.template, class_names)
+        prompts = tokenise(template, class_names)
         self.register_buffer("ids", prompts.ids, persistent=False)
         self.register_buffer("mask", prompts.mask, persistent=False)
         heads = config.width // 16

@@ -5,22 +5,21 @@ It differs from the evaluators in library, sizes and seed, and sees the other ha
 that a gain on the evaluators is not a gain on the training reward by construction.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import AfterValidator, Field
+from pydantic import Field
 from torch import Tensor
 
 from metrics.judges.augmentation import jittered
 from metrics.judges.base import Judge, JudgeConfig, unit_float
 from metrics.judges.preferences import worse_images
-from metrics.judges.prompts import TEMPLATE, check_template, tokenise
+from metrics.judges.prompts import tokenise
 
 
 class PickScoreConfig(JudgeConfig):
     name: str = "digits-pick-score"
-    template: Annotated[str, AfterValidator(check_template)] = TEMPLATE
     patch: int = Field(default=8, ge=2, le=32)
     width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
@@ -46,11 +45,11 @@ class PickScore(Judge):
     ids: Tensor
     mask: Tensor
 
-    def __init__(self, config: PickScoreConfig, class_names: list[str]) -> None:
+    def __init__(self, config: PickScoreConfig, class_names: list[str], template: str) -> None:
         from transformers import CLIPConfig, CLIPModel
 
-        super().__init__(config, class_names)
-        prompts = tokenise(config.template, class_names)
+        super().__init__(config, class_names, template)
+        prompts = tokenise(template, class_names)
         self.register_buffer("ids", prompts.ids, persistent=False)
         self.register_buffer("mask", prompts.mask, persistent=False)
         tower = {

@@ -5,7 +5,11 @@ renumbered 0, 1, 2, ... in their own order, so that id 0 still pads and the end-
 largest id (CLIP's text tower pools there, by argmax).
 """
 
+import json
+import re
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +17,7 @@ from torch import Tensor
 from metrics.errors import UserError
 
 TEMPLATE = "a high-quality and harmonious picture of {}"  # the paper's RL prompt
+PLACE = re.compile(r"\{(?:name)?\}")
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,22 @@ class Prompts:
 
 
 def check_template(template: str) -> str:
-    """The template itself; it must have exactly one {} for the entity name."""
-    if template.count("{}") != 1:
-        raise ValueError(f"template {template!r} needs exactly one {{}} where the entity name goes")
-    return template
+    """The template with {} for the entity name, which may be written {name}; UserError unless there is exactly one."""
+    if len(PLACE.findall(template)) != 1:
+        raise UserError(f"template {template!r} needs exactly one {{}} where the entity name goes")
+    return PLACE.sub("{}", template)
 
 
 def class_prompts(template: str, class_names: list[str]) -> list[str]:
     """One prompt for each class, by class index."""
-    return [template.format(name) for name in class_names]
+    before, after = check_template(template).split("{}")
+    return [f"{before}{name}{after}" for name in class_names]
+
+
+def prompt_protocol(template: str, class_names: list[str]) -> dict[str, Any]:
+    """What scores for prompts depend on besides the weights."""
+    names = json.dumps(class_names, ensure_ascii=False).encode()
+    return {"template": check_template(template), "class_names_sha256": sha256(names).hexdigest()}
 
 
 def tokenise(template: str, class_names: list[str]) -> Prompts:

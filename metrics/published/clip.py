@@ -6,30 +6,28 @@ Raw fp32 cosines are the scores; reports multiply by 100.
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from metrics.errors import UserError
-from metrics.judges.prompts import TEMPLATE, class_prompts
-from metrics.published.weights import file_sha256, require, text_sha256
+from metrics.judges.prompts import TEMPLATE
+from metrics.published.base import TwoTowerScorer
+from metrics.published.weights import require, weights_sha256
 
-MODELS = (
-    "ViT-L-14-quickgelu",
-    "ViT-B-32-quickgelu",
-)  # OpenAI trained with QuickGELU; plain GELU shifts scores
+# OpenAI trained with QuickGELU; plain GELU shifts scores
+VIT_L, VIT_B = "ViT-L-14-quickgelu", "ViT-B-32-quickgelu"
+MODELS = (VIT_L, VIT_B)
 SOURCE = "https://github.com/openai/CLIP (ViT-L-14.pt, ViT-B-32.pt) or the hub's timm/*_clip_*.openai"
 
 
-class OpenClip:
-    """Cosine between an image's and its class prompt's embedding, in fp32. Class names are keyed by index."""
+class OpenClip(TwoTowerScorer):
+    """Cosine between an image's and its class prompt's embedding, in fp32.
 
-    metric = "clip_score"
-    role = "unseen judge"
+    The two models' scores are different quantities: `clip_score` is ViT-L/14's, as the paper's; ViT-B/32's has a name of its own.
+    """
+
     report_scale = 100.0
 
     def __init__(
@@ -40,14 +38,11 @@ class OpenClip:
         template: str = TEMPLATE,
         name: str = "clip",
         sha256: str | None = None,
+        metric: str = "clip_score",
     ) -> None:
-        self.name = name
-        self.sha256 = sha256
-        self.protocol: dict[str, Any] = {"template": template, "class_names_sha256": text_sha256(class_names)}
-        self._model: Any = model.eval().float()
+        super().__init__(model, class_names, template, name, sha256)
+        self.metric = metric
         self._preprocess = preprocess
-        self._prompts = class_prompts(template, class_names)
-        self._text: Tensor | None = None
 
     @classmethod
     def from_file(
@@ -69,39 +64,19 @@ class OpenClip:
             mean=open_clip.OPENAI_DATASET_MEAN,
             std=open_clip.OPENAI_DATASET_STD,
         )
-        name = f"{model_name}/openai"
-        return cls(model, preprocess, class_names, template, name, file_sha256(weights))
+        metric = "clip_score" if model_name == VIT_L else "clip_score_b32"
+        sha256 = weights_sha256(weights)
+        return cls(model, preprocess, class_names, template, f"{model_name}/openai", sha256, metric)
 
-    def to(self, device: str | torch.device) -> "OpenClip":
-        """Move to a device."""
-        self._model.to(device)
-        self._text = None
-        return self
+    def _scores(self, pictures: list[Image.Image], labels: Tensor) -> Tensor:
+        pixels = torch.stack([self._preprocess(picture) for picture in pictures])
+        embedded = self._model.encode_image(pixels.to(self.device), normalize=True)
+        return (embedded * self.prompt_embeddings()[labels]).sum(-1)
 
-    @torch.no_grad()
-    def score_images(
-        self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 64
-    ) -> NDArray[np.float32]:
-        """(N,) cosines of (N, H, W, 3) uint8 images with their classes' prompts."""
-        text = self._text_embeddings()
-        scores = []
-        for start in range(0, len(images), batch):
-            pixels = torch.stack(
-                [self._preprocess(Image.fromarray(x)) for x in images[start : start + batch]]
-            )
-            embedded = self._model.encode_image(pixels.to(text.device), normalize=True)
-            scores.append((embedded * text[torch.from_numpy(labels[start : start + batch])]).sum(-1).cpu())
-        return torch.cat(scores).numpy()
+    def _embed_prompts(self, prompts: list[str]) -> Tensor:
+        import open_clip
 
-    def _text_embeddings(self) -> Tensor:
-        """(K, D) unit vectors, computed once."""
-        if self._text is None:
-            import open_clip
-
-            device = next(self._model.parameters()).device
-            tokens = open_clip.tokenize(self._prompts).to(device)
-            self._text = torch.cat([self._model.encode_text(t, normalize=True) for t in tokens.split(256)])
-        return self._text
+        return self._model.encode_text(open_clip.tokenize(prompts).to(self.device), normalize=True)
 
 
 def _is_torchscript(path: Path) -> bool:

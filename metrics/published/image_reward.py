@@ -5,57 +5,57 @@ preprocessed images and the prompt padded to the same 35 tokens it returns the s
 and keeps gradients.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
 from metrics.errors import UserError
-from metrics.judges.prompts import TEMPLATE, class_prompts
-from metrics.published.weights import file_sha256, require, text_sha256
+from metrics.judges.prompts import TEMPLATE
+from metrics.published.base import PublishedScorer
+from metrics.published.weights import require, weights_sha256
 
 TOKENS = 35  # of a prompt, as the package pads
 SOURCE = "https://huggingface.co/THUDM/ImageReward (ImageReward.pt, med_config.json)"
+VOCABULARY = "bert-base-uncased/vocab.txt"
 
 
-class ImageRewardV1:
+class ImageRewardV1(PublishedScorer):
     """Standardised reward of each image for its class's prompt.
 
     `model`: the package's ImageReward network.
     """
 
     metric = "image_reward"
-    role = "unseen judge"
-    report_scale = 1.0
-    name = "ImageReward-v1.0"
 
     def __init__(
         self, model: nn.Module, class_names: list[str], template: str = TEMPLATE, sha256: str | None = None
     ) -> None:
-        self.sha256 = sha256
-        self.protocol: dict[str, Any] = {"template": template, "class_names_sha256": text_sha256(class_names)}
-        self._model: Any = model.eval().float()
-        self._prompts = class_prompts(template, class_names)
+        super().__init__(model, class_names, template, "ImageReward-v1.0", sha256)
 
     @classmethod
     def from_folder(
         cls, folder: str | Path, class_names: list[str], template: str = TEMPLATE
     ) -> "ImageRewardV1":
-        """A folder with ImageReward.pt and med_config.json; bert-base-uncased's tokenizer in the hub cache."""
+        """A folder with ImageReward.pt and med_config.json.
+
+        The tokenizer is bert-base-uncased's: from bert-base-uncased/vocab.txt in the folder, or else from the hub's cache.
+        """
         from ImageReward.ImageReward import ImageReward
 
-        weights = require(Path(folder) / "ImageReward.pt", "ImageReward's weights", SOURCE)
-        config = require(Path(folder) / "med_config.json", "ImageReward's text configuration", SOURCE)
+        folder = Path(folder)
+        weights = require(folder / "ImageReward.pt", "ImageReward's weights", SOURCE)
+        config = require(folder / "med_config.json", "ImageReward's text configuration", SOURCE)
         try:
-            model = ImageReward(med_config=str(config), device="cpu")
+            with _tokenizer_of(folder / VOCABULARY):
+                model = ImageReward(med_config=str(config), device="cpu")
         except OSError as error:
             raise UserError(
-                "ImageReward needs the tokenizer of bert-base-uncased: fetch it into the hub's cache with "
-                "`huggingface-cli download bert-base-uncased`"
+                f"{folder / VOCABULARY}: ImageReward needs BERT's vocabulary: get it from "
+                "https://huggingface.co/google-bert/bert-base-uncased and put it there"
             ) from error
         state = torch.load(weights, map_location="cpu", weights_only=True)
         missing = [
@@ -67,11 +67,10 @@ class ImageRewardV1:
             raise UserError(
                 f"{weights}: lacks {missing[0]} and {len(missing) - 1} more: fetch it again from {SOURCE}"
             )
-        return cls(model, class_names, template, file_sha256(weights))
+        return cls(model, class_names, template, weights_sha256(weights))
 
     def to(self, device: str | torch.device) -> "ImageRewardV1":
-        """Move to a device."""
-        self._model.to(device)
+        super().to(device)
         self._model.device = device  # the package keeps it as a plain attribute
         return self
 
@@ -86,15 +85,21 @@ class ImageRewardV1:
         ).to(pixels.device)
         return self._model.score_gard(text.input_ids, text.attention_mask, pixels)[:, 0]
 
-    @torch.no_grad()
-    def score_images(
-        self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 64
-    ) -> NDArray[np.float32]:
-        """(N,) rewards of (N, H, W, 3) uint8 images."""
-        device = next(self._model.parameters()).device
-        scores = []
-        for start in range(0, len(images), batch):
-            part = [self._model.preprocess(Image.fromarray(image)) for image in images[start : start + batch]]
-            asked = torch.from_numpy(labels[start : start + batch])
-            scores.append(self.rewards(torch.stack(part).to(device), asked).float().cpu())
-        return torch.cat(scores).numpy()
+    def _scores(self, pictures: list[Image.Image], labels: Tensor) -> Tensor:
+        pixels = torch.stack([self._model.preprocess(picture) for picture in pictures])
+        return self.rewards(pixels.to(self.device), labels)
+
+
+@contextmanager
+def _tokenizer_of(vocabulary: Path) -> Iterator[None]:
+    """Have the package build its tokenizer from this file, where there is one: by itself it asks the hub."""
+    from ImageReward.models.BLIP import blip_pretrain
+    from transformers import BertTokenizer
+
+    own = blip_pretrain.init_tokenizer
+    if vocabulary.is_file():
+        blip_pretrain.init_tokenizer = lambda: BertTokenizer(str(vocabulary), do_lower_case=True)
+    try:
+        yield
+    finally:
+        blip_pretrain.init_tokenizer = own

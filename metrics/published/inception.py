@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from metrics.errors import UserError
-from metrics.published.weights import file_sha256, require
+from metrics.published.weights import require, weights_sha256
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 
@@ -22,7 +22,7 @@ class Inception:
 
         weights = require(weights, "the Inception weights", URL_INCEPTION_V3)
         _check_plain(weights)
-        self.sha256: str | None = file_sha256(weights)
+        self.sha256: str | None = weights_sha256(weights)
         self._network = FeatureExtractorInceptionV3(
             self.name,
             ["2048"],

@@ -1,32 +1,31 @@
 """PickScore at full scale: exp(logit scale) times the cosine of transformers' CLIP-H/14, fine-tuned on
 preferences.
+
+It is the reward of RL training, so besides the publication's own path for images in bytes there is a differentiable one.
 """
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from metrics.judges.prompts import TEMPLATE, class_prompts
-from metrics.published.weights import file_sha256, require, text_sha256
+from metrics.judges.prompts import TEMPLATE
+from metrics.published.base import TwoTowerScorer
+from metrics.published.weights import require, weights_sha256
 
 SOURCE = (
     "https://huggingface.co/yuvalkirstain/PickScore_v1 (its processor: laion/CLIP-ViT-H-14-laion2B-s32B-b79K)"
 )
 
 
-class PickScoreV1:
+class PickScoreV1(TwoTowerScorer):
     """Score of each image for its class's prompt. `model`: CLIPModel; `processor`: its CLIPProcessor."""
 
     metric = "pick_score"
     role = "training reward"
-    report_scale = 1.0
-    name = "PickScore_v1"
 
     def __init__(
         self,
@@ -36,12 +35,9 @@ class PickScoreV1:
         template: str = TEMPLATE,
         sha256: str | None = None,
     ) -> None:
-        self.sha256 = sha256
-        self.protocol: dict[str, Any] = {"template": template, "class_names_sha256": text_sha256(class_names)}
-        self._model: Any = model.eval().float()
+        super().__init__(model, class_names, template, "PickScore_v1", sha256)
         self._processor = processor
-        self._prompts = class_prompts(template, class_names)
-        self._text: Tensor | None = None
+        self._recompute_layers()
 
     @classmethod
     def from_folder(
@@ -53,47 +49,63 @@ class PickScoreV1:
         folder = require(folder, "PickScore's folder", SOURCE)
         model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
         processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
-        return cls(model, processor, class_names, template, file_sha256(folder))
+        return cls(model, processor, class_names, template, weights_sha256(folder))
 
-    def to(self, device: str | torch.device) -> "PickScoreV1":
-        """Move to a device."""
-        self._model.to(device)
-        self._text = None
-        return self
+    def score(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B,) scores of images (B, 3, H, W), float in [0, 1]; differentiable in the images.
 
-    @torch.no_grad()
-    def score_images(
-        self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 64
-    ) -> NDArray[np.float32]:
-        """(N,) scores of (N, H, W, 3) uint8 images with their classes' prompts."""
-        text = self._text_embeddings()
-        scores = []
-        for start in range(0, len(images), batch):
-            part = [Image.fromarray(image) for image in images[start : start + batch]]
-            pixels = self._processor(images=part, return_tensors="pt")["pixel_values"].to(text.device)
-            image = F.normalize(self._model.get_image_features(pixel_values=pixels), dim=-1)
-            cosine = (image * text[torch.from_numpy(labels[start : start + batch])]).sum(-1)
-            scores.append((self._model.logit_scale.exp() * cosine).float().cpu())
-        return torch.cat(scores).numpy()
+        Images are prepared as the processor does (shorter side resized by antialiased bicubic interpolation, centre crop,
+        normalisation), but never rounded to bytes. Under autocast the tower computes in that precision, the score in float32.
+        """
+        return self._similarity(self.prepare(images), labels)
 
-    def _text_embeddings(self) -> Tensor:
-        """(K, D) unit vectors, computed once, from prompts padded and cut to 77 tokens."""
-        if self._text is None:
-            device = next(self._model.parameters()).device
-            parts = []
-            for start in range(0, len(self._prompts), 256):
-                tokens = self._processor(
-                    text=self._prompts[start : start + 256],
-                    padding="max_length",
-                    truncation=True,
-                    max_length=77,
-                    return_tensors="pt",
-                )
-                parts.append(
-                    self._model.get_text_features(
-                        input_ids=tokens["input_ids"].to(device),
-                        attention_mask=tokens["attention_mask"].to(device),
-                    )
-                )
-            self._text = F.normalize(torch.cat(parts), dim=-1)
-        return self._text
+    def prepare(self, images: Tensor) -> Tensor:
+        """Pixels that the tower takes, from images (B, 3, H, W) in [0, 1]."""
+        taken = self._processor.image_processor
+        side, shape = taken.size["shortest_edge"], images.shape[-2:]
+        # the longer side is cut to whole pixels, as transformers does
+        height, width = (int(side * length / min(shape)) for length in shape)
+        images = images.to(torch.promote_types(images.dtype, torch.float32))
+        down, across = (_resizing(*pair, images) for pair in zip(shape, (height, width), strict=True))
+        with torch.autocast(images.device.type, enabled=False):
+            resized = (down @ images @ across.T).clamp(0, 1)
+        crop = taken.crop_size
+        top, left = (height - crop["height"]) // 2, (width - crop["width"]) // 2
+        cropped = resized[..., top : top + crop["height"], left : left + crop["width"]]
+        mean, std = (cropped.new_tensor(x)[:, None, None] for x in (taken.image_mean, taken.image_std))
+        return (cropped - mean) / std
+
+    def _scores(self, pictures: list[Image.Image], labels: Tensor) -> Tensor:
+        pixels = self._processor(images=pictures, return_tensors="pt")["pixel_values"]
+        return self._similarity(pixels.to(self.device), labels)
+
+    def _similarity(self, pixels: Tensor, labels: Tensor) -> Tensor:
+        seen = self._model.get_image_features(pixel_values=pixels.to(self._model.dtype))
+        text = self.prompt_embeddings()[labels]
+        with torch.autocast(pixels.device.type, enabled=False):
+            cosine = (F.normalize(seen.to(text.dtype), dim=-1) * text).sum(-1)
+            return self._model.logit_scale.exp() * cosine
+
+    def _embed_prompts(self, prompts: list[str]) -> Tensor:
+        tokens = self._processor(
+            text=prompts, padding="max_length", truncation=True, max_length=77, return_tensors="pt"
+        ).to(self.device)
+        said = self._model.get_text_features(tokens["input_ids"], attention_mask=tokens["attention_mask"])
+        return F.normalize(said, dim=-1)
+
+    def _recompute_layers(self) -> None:
+        """Have backward compute the image tower's layers again: CLIP-H's 32 would hold gigabytes for a batch.
+
+        transformers does so in training mode alone; the layers themselves stay in evaluation mode.
+        """
+        self._model.gradient_checkpointing_enable({"use_reentrant": False})
+        self._model.vision_model.encoder.training = True
+
+
+def _resizing(length: int, target: int, like: Tensor) -> Tensor:
+    """(target, length) matrix of antialiased bicubic interpolation along one side.
+
+    As a product with it, resizing has a deterministic gradient on a GPU too.
+    """
+    unit = torch.eye(length, dtype=like.dtype, device=like.device)[None, None]
+    return F.interpolate(unit, size=(target, length), mode="bicubic", antialias=True)[0, 0]

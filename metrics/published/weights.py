@@ -1,11 +1,14 @@
-"""Finding and hashing weights files."""
+"""Finding weights files and knowing them by their hash."""
 
+import json
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from metrics.errors import UserError
 
 BLOCK = 1 << 22
+RECORD = ".sha256.json"  # beside the weights: the hash, with size and time of the files that it was taken of
 
 
 def require(path: str | Path, what: str, source: str) -> Path:
@@ -16,10 +19,33 @@ def require(path: str | Path, what: str, source: str) -> Path:
     return path
 
 
-def file_sha256(path: Path) -> str:
-    """sha256 of a file, or of a folder's .safetensors, .bin and .pt files together (by sorted name)."""
-    inside = sorted(path.iterdir()) if path.is_dir() else [path]
-    files = [file for file in inside if file == path or file.suffix in (".safetensors", ".bin", ".pt")]
+def weights_sha256(path: Path) -> str:
+    """sha256 of a file, or of a folder's .safetensors, .bin and .pt files together (by sorted name).
+
+    Hashing gigabytes takes a while. It is done once: while size and modification time of every file stay, the record beside
+    the weights answers.
+    """
+    files = _files(path)
+    state = {file.name: [file.stat().st_size, file.stat().st_mtime_ns] for file in files}
+    record = path.with_name(path.name + RECORD)
+    known = _read(record)
+    if known.get("files") == state and isinstance(known.get("sha256"), str):
+        return known["sha256"]
+    digest = _digest(files)
+    try:
+        record.write_text(json.dumps({"sha256": digest, "files": state}) + "\n")
+    except OSError:
+        return digest  # a folder that cannot be written to: hashed again next time
+    return digest
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return [file for file in sorted(path.iterdir()) if file.suffix in (".safetensors", ".bin", ".pt")]
+
+
+def _digest(files: list[Path]) -> str:
     digest = sha256()
     for file in files:
         with file.open("rb") as stream:
@@ -28,6 +54,9 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def text_sha256(lines: list[str]) -> str:
-    """sha256 of a list of texts: the identity of a class list in a protocol."""
-    return sha256("\n".join(lines).encode()).hexdigest()
+def _read(record: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(record.read_text())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}

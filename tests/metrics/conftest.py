@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from metrics import judges
+from metrics.real import ArrayImages
 from metrics.reference import Reference, make_reference
 from metrics.samples import Samples
 
@@ -83,7 +84,7 @@ def clip() -> judges.Judge:
 @pytest.fixture(scope="session")
 def reference(digits: tuple[np.ndarray, np.ndarray], cnn: judges.Cnn) -> Reference:
     """Of the first 1,000 digits."""
-    return make_reference(digits[0][:1000], digits[1][:1000], cnn)
+    return make_reference(ArrayImages(digits[0][:1000], digits[1][:1000]), cnn)
 
 
 @pytest.fixture(scope="session")

@@ -103,8 +103,8 @@ def test_wrong_image_size_and_unknown_settings_are_refused(
         make("clip").score(tensors[0][:2, :, :16, :16], tensors[1][:2])
     with pytest.raises(ValueError, match="Extra inputs"):
         judges.JudgesConfig.model_validate({"clip": {"widht": 64}})
-    with pytest.raises(ValueError, match="exactly one"):
-        judges.JudgesConfig.model_validate({"clip": {"template": "a digit"}})
+    with pytest.raises(UserError, match="exactly one"):
+        judges.build("clip", judges.JudgesConfig().clip, NAMES, "a digit")
 
 
 def test_reward_is_standardised_on_real_images(tensors: tuple[Tensor, Tensor], make: Make) -> None:

@@ -8,6 +8,7 @@ import pytest
 from metrics import UserError
 from metrics.features import extract
 from metrics.judges import Cnn
+from metrics.real import ArrayImages
 from metrics.reference import Reference, class_variances, make_reference, read_reference
 from metrics.samples import Samples
 
@@ -74,4 +75,4 @@ def test_features_that_are_not_finite_are_refused(held_out: Samples, cnn: Cnn) -
     with pytest.raises(UserError, match="797 of 797 images have features that are not finite"):
         extract(Broken(), held_out)
     with pytest.raises(UserError, match="not finite"):
-        make_reference(held_out.images, None, Broken())
+        make_reference(ArrayImages(held_out.images, None), Broken())

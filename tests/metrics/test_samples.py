@@ -39,7 +39,7 @@ def test_npz_batch(tmp_path: Path) -> None:
     bare = read_samples(save(tmp_path / "b.npz", arr_0=BYTES))
     assert bare.labels is None
     assert bare.seeds == [0]
-    assert bare.sha256() == read.sha256() != Samples(BYTES[::-1], None, seed).sha256()
+    assert bare.sha256 == read.sha256 != Samples(BYTES[::-1], None, seed).sha256
 
 
 def test_folder_takes_labels_from_class_folders(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_bad_folders(tmp_path: Path) -> None:
     refused(tmp_path, "no images")
     picture(tmp_path / "1.png")
     picture(tmp_path / "2.png", size=(9, 8))
-    with pytest.raises(UserError, match=r"2\.png: 9 x 8 pixels, but 1\.png has 8 x 8"):
+    with pytest.raises(UserError, match=r"2\.png: 9 x 8 pixels, but the first image has 8 x 8"):
         read_samples(tmp_path)
     picture(tmp_path / "2.png", mode="L")
     with pytest.raises(UserError, match=r"2\.png: image mode is L, not RGB"):

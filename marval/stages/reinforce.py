@@ -18,7 +18,7 @@ from marval.stages.watch import Watch
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from metrics.hacking import watch as unsound_from
-from metrics.judges import load as load_judge
+from metrics.judges import open_folder
 
 LOG_EVERY = 1
 
@@ -37,9 +37,9 @@ def run(context: Context) -> None:
     variant = context.preset.reinforce.variants[context.variant]
     student = load_mar(context.model_path(variant.start, seed)).to(here().device)
     tokenizer = load_tokenizer(context.results).to(here().device)
-    judges = context.results / "judges"
-    reward = load_judge(judges / "pick_score.json")
-    method = ReinforceMethod(training, variant, student, tokenizer, reward, _pull(context, variant, student))
+    judges = open_folder(context.results / "judges").to(here().device)
+    pull = _pull(context, variant, student)
+    method = ReinforceMethod(training, variant, student, tokenizer, judges.reward, pull)
     look = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=training.ar_steps)
     watch = Watch(judges, tokenizer, context.preset.sample, look)
     draw = drawer(student, tokenizer, context.preset.sample, look, seed)

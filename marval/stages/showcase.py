@@ -20,9 +20,8 @@ from marval.sampling.token_samplers import OneStep
 from marval.stages.context import Context
 from marval.stages.models import load_mar, load_tokenizer
 from marval.stages.preset import SampleConfig
-from metrics.judges import Cnn, Judge
-from metrics.judges import load as load_judge
-from metrics.judges.base import to_bchw
+from metrics.features import FeatureJudge, features_of
+from metrics.judges import open_folder
 
 IMAGES = 8
 FILLINGS = 5
@@ -53,7 +52,7 @@ def run(context: Context) -> None:
     samples = read_npz(next(p for p in context.declared.dependencies if p.parent.name == "samples"))["arr_0"][
         :IMAGES
     ]
-    near, distances = neighbours(load_judge(context.results / "judges/cnn.json"), samples, train["arr_0"])
+    near, distances = neighbours(open_folder(context.results / "judges").features, samples, train["arr_0"])
     write_npz(context.output("neighbours.npz"), samples=samples, neighbours=near, distances=distances)
 
 
@@ -93,9 +92,9 @@ def _known_last(order: Tensor, upper: int) -> Tensor:
     return order.gather(1, (order < upper).to(torch.uint8).argsort(dim=1, stable=True))
 
 
-def neighbours(cnn: Judge, samples: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def neighbours(judge: FeatureJudge, samples: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The `NEIGHBOURS` nearest training images of each sample `(n, k, H, W, 3)` and their distances `(n, k)`."""
-    assert isinstance(cnn, Cnn)
-    apart = torch.cdist(cnn.features(to_bchw(samples)), cnn.features(to_bchw(train)))
+    of_samples, of_train = (torch.from_numpy(features_of(judge, images)) for images in (samples, train))
+    apart = torch.cdist(of_samples, of_train)
     nearest = apart.topk(NEIGHBOURS, largest=False)
     return train[nearest.indices.numpy()], nearest.values.numpy()

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
-from marval.stages.preset import SCORERS, SampleConfig, SampleVariant
+from marval.stages.preset import SampleConfig, SampleVariant
 from marval.stages.sample import balanced_labels, sample_images
 from metrics.distances import frechet_to
-from metrics.features import extract
-from metrics.judges import Cnn
-from metrics.judges import load as load_judge
-from metrics.reference import read_reference
+from metrics.judges import OpenedJudges
+from metrics.judging import judge_images
 from metrics.samples import Samples
 
 IMAGES = 250  # for each look, always the same noise
@@ -26,16 +23,13 @@ class Watch:
     """Scores of a changing model on fixed noise, named as in the result files."""
 
     def __init__(
-        self, judges: Path, tokenizer: Tokenizer, config: SampleConfig, variant: SampleVariant
+        self, judges: OpenedJudges, tokenizer: Tokenizer, config: SampleConfig, variant: SampleVariant
     ) -> None:
-        self.tokenizer, self.config, self.variant = tokenizer, config, variant
-        self.cnn = load_judge(judges / "cnn.json")
-        self.scorers = [load_judge(judges / f"{kind}.json") for kind in SCORERS]
-        self.reference = read_reference(judges / "reference.npz")
+        self.judges, self.tokenizer, self.config, self.variant = judges, tokenizer, config, variant
 
     def judged(self, rows: list[dict[str, float]]) -> list[dict[str, Any]]:
         """The looked-at rows of a curve in the form of `metrics.hacking.watch`."""
-        unseen = [judge.metric for judge in self.scorers if judge.role != REWARD_ROLE]
+        unseen = [judge.metric for judge in self.judges.scorers if judge.role != REWARD_ROLE]
         return [
             {
                 "step": int(row["step"]),
@@ -50,16 +44,16 @@ class Watch:
 
     def look(self, model: MAR, seed: int) -> dict[str, float]:
         """Means over the images; the distance of so few is biased upward, alike at every step."""
-        assert isinstance(self.cnn, Cnn)
-        images = sample_images(model, self.tokenizer, self.config, self.variant, seed, range(IMAGES))
+        batch, judges = self.config.batch, self.judges
+        parts = [range(first, min(first + batch, IMAGES)) for first in range(0, IMAGES, batch)]
+        images = np.concatenate(
+            [sample_images(model, self.tokenizer, self.config, self.variant, seed, part) for part in parts]
+        )
         labels = balanced_labels(np.arange(IMAGES), model.config.classes)
-        samples = Samples(images, labels, np.full(IMAGES, seed))
-        features = extract(self.cnn, samples)
-        scores = {
-            j.metric: j.report_scale * float(j.score_images(images, labels).mean()) for j in self.scorers
-        }
+        judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), judges.features, judges.scorers)
+        reference = judges.reference
         return {
-            **scores,
-            "class_accuracy": float((features.logits.argmax(1) == labels).mean()),
-            "frechet_distance": frechet_to(features.features, self.reference.mu, self.reference.sigma),
+            **{j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers},
+            "class_accuracy": float((judged.features.logits.argmax(1) == labels).mean()),
+            "frechet_distance": frechet_to(judged.features.features, reference.mu, reference.sigma),
         }

@@ -1,0 +1,33 @@
+"""Stage `published`: the judges of the literature, from their weights files; nothing is trained.
+
+It leaves what the stage `judges` leaves: a description of every judge, the reference statistics, and no figures of quality,
+which are the publications' own.
+"""
+
+from dataclasses import replace
+
+from marval.artifacts import read_json, write_json
+from marval.launch import here
+from marval.stages.context import Context
+from marval.weights import path_of, require
+from metrics.judges import PublishedJudgesConfig, open_folder
+from metrics.published.folder import write_descriptions
+from metrics.published.opening import INCEPTION, SCORERS
+from metrics.reference import read_reference, with_features
+
+STATISTICS = "adm-statistics"
+CROP = "adm-256"  # how ADM prepared the images of its statistics; the file does not say it
+
+
+def run(context: Context) -> None:
+    """Write the descriptions, the reference (ADM's statistics, and features of the images in its file), and quality.json."""
+    assert isinstance(context.preset.judges, PublishedJudgesConfig)
+    names = read_json(context.results / "data/classes.json")
+    wanted = [INCEPTION, *SCORERS]
+    require([*wanted, STATISTICS])
+    folder = context.output("quality.json").parent
+    write_descriptions(folder, {name: path_of(name) for name in wanted}, names, context.preset.prompt)
+    inception = open_folder(folder).to(here().device).features
+    published = with_features(read_reference(path_of(STATISTICS)), inception)
+    replace(published, crop=CROP, judge_sha256=inception.sha256).save(folder / "reference.npz")
+    write_json(context.output("quality.json"), [])

@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor, nn
 
 from marval.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 FULL_BYTES = 1 << 16
 

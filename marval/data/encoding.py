@@ -38,14 +38,15 @@ def encode_shards(
 ) -> None:
     """Write every `processes`-th shard that `folder` does not have yet; its notes hold the channel statistics.
 
-    `tokenizer` must not normalise (mean 0, deviation 1), and works on the device where it is.
+    `tokenizer` must not normalise (mean 0, deviation 1), and works on the device where it is. Progress is that of the first
+    process, on its share.
     """
     shards = _deal(images.content, config.shard)
     names = shard_names(images, config)
     mine = range(process, len(shards), processes)
     missing = [number for number in mine if not (folder / names[number]).is_file()]
     total, left = (sum(len(shards[n]) for n in numbers) for numbers in (mine, missing))
-    with Progress(label, total=total, unit="image", start=total - left) as progress:
+    with Progress(label, total=total, unit="image", start=total - left, shown=process == 0) as progress:
         for number in missing:
             rows = _encode(images, shards[number], tokenizer, config)
             statistics = ChannelStatistics.of(torch.from_numpy(rows.moments))

@@ -11,26 +11,43 @@ import torch
 
 from marval.artifacts import write_json
 from marval.data.encoding import encode_shards, shard_names
-from marval.data.images import open_images
+from marval.data.images import ImageSet, open_images
 from marval.data.latents import read_notes, write_index
-from marval.data.normaliser import ChannelStatistics, measured
+from marval.data.normaliser import ChannelStatistics, fixed, measured
+from marval.launch import here, wait_for_all
 from marval.models.tokenizer import Tokenizer
 from marval.stages.context import Context
 from marval.stages.models import load_autoencoder
 
 
+def pieces(context: Context) -> int:
+    """How many processes can share the work."""
+    return len(shard_names(_images(context), context.preset.encode))
+
+
 def run(context: Context) -> None:
-    """Write posterior moments, and the channel statistics that normalise them to zero mean and unit deviation."""
-    images = open_images(context.results / "data", context.preset.prepare)
-    settings, shards = context.preset.encode, context.checkpoints / "shards"
+    """Write posterior moments, and the channel statistics that normalise them to zero mean and unit deviation.
+
+    The statistics are those of the data, unless the autoencoder comes with a scale.
+    """
+    process = here()
+    images, settings, shards = _images(context), context.preset.encode, context.checkpoints / "shards"
     config, autoencoder = load_autoencoder(context.results)
     channels = config.latent_channels
-    plain = Tokenizer(config, autoencoder, torch.zeros(channels), torch.ones(channels))
-    encode_shards(images, plain, settings, shards, label=context.label)
+    plain = Tokenizer(config, autoencoder, torch.zeros(channels), torch.ones(channels)).to(process.device)
+    encode_shards(images, plain, settings, shards, process.index, process.count, context.label)
+    wait_for_all()
+    if not process.is_first:
+        return
     names = shard_names(images, settings)
     parts = [ChannelStatistics.from_notes(read_notes(shards / name)) for name in names]
     assemble(shards, names, context.output("train"))
-    write_json(context.output("normaliser.json"), measured(parts))
+    normaliser = fixed(config.latent_scale, channels) if config.latent_scale else measured(parts)
+    write_json(context.output("normaliser.json"), normaliser)
+
+
+def _images(context: Context) -> ImageSet:
+    return open_images(context.results / "data", context.preset.prepare)
 
 
 def assemble(shards: Path, names: list[str], folder: Path) -> None:

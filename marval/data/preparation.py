@@ -1,0 +1,103 @@
+"""From a collection of image files to what the stages read: the index of training images, held-out images, class names."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from marval.artifacts import write_json
+from marval.data.collection import Listing, Reader
+from marval.data.held_out import write_batches
+from marval.data.hub import HubConfig, open_hub
+from marval.data.image_folder import ImageFolderConfig, open_folder
+from marval.data.images import read_images
+from marval.data.index import Index, choose, make_index, write_index
+from marval.data.verification import Checked, verify
+from marval.errors import UserError
+
+NAMED = 5  # damaged images in an error message; the log has all
+BATCH = 256
+
+
+def prepare_files(config: ImageFolderConfig | HubConfig, folder: Path, partial: Path, label: str) -> None:
+    """Write train.parquet, test.npz and classes.json to `folder`; `partial` keeps what an interruption would lose.
+
+    Raises UserError where too many images are damaged, or a class has too few.
+    """
+    collection = open_hub(config) if isinstance(config, HubConfig) else open_folder(config)
+    train, held_out = collection.train, collection.held_out
+    files = _joined(train, held_out) if held_out else train
+    checked = verify(collection.reader, files.places, partial / "checked", label)
+    _report_damaged(files.places, checked, config.max_damaged)
+    count = len(train.places)
+    hold_out = 0 if held_out else config.held_out
+    index = make_index(train, checked[:count], collection.names, hold_out, config.seed)
+    _tell(f"{label}: {_summary(index, checked)}")
+    rows = index.held_out
+    if held_out:
+        rows = count + _choose_held_out(held_out, checked[count:], index, config)
+    write_index(folder / "train.parquet", index)
+    _write_held_out(folder / "test.npz", collection.reader, files, checked, rows, config.size)
+    write_json(folder / "classes.json", collection.names)
+
+
+def _joined(first: Listing, second: Listing) -> Listing:
+    return Listing([*first.places, *second.places], np.concatenate([first.labels, second.labels]))
+
+
+def _report_damaged(places: Sequence[str], checked: Sequence[Checked], allowed: float) -> None:
+    """Name every damaged image in the log; on the terminal too, unless they are more than allowed, which is an error."""
+    damaged = [f"{place} ({c.problem})" for place, c in zip(places, checked, strict=True) if c.problem]
+    for name in damaged:
+        logging.getLogger("marval").warning("damaged image: %s", name)
+    limit = allowed if allowed >= 1 else allowed * len(places)
+    if len(damaged) > limit:
+        raise UserError(
+            f"{len(damaged)} of {len(places)} images are damaged, more than prepare.max_damaged, {allowed:g}, allows: "
+            f"{', '.join(damaged[:NAMED])}{', ... (the log names all)' if damaged[NAMED:] else ''}: replace or delete "
+            "them, or allow for more"
+        )
+    for name in damaged:
+        sys.stderr.write(f"damaged image, not used: {name}\n")
+
+
+def _summary(index: Index, checked: Sequence[Checked]) -> str:
+    damaged = sum(c.problem is not None for c in checked[: len(index.problems)])
+    copies = len(index.problems) - damaged - len(index.used) - len(index.held_out)
+    return (
+        f"{len(index.problems)} training images: used {len(index.used)}, held out {len(index.held_out)}, "
+        f"copies of others in their class {copies}, damaged {damaged}"
+    )
+
+
+def _tell(message: str) -> None:
+    logging.getLogger("marval").info("%s", message)
+    sys.stderr.write(f"{message}\n")
+
+
+def _choose_held_out(
+    listing: Listing, checked: Sequence[Checked], index: Index, config: ImageFolderConfig | HubConfig
+) -> np.ndarray:
+    """Rows of a listing of its own; no damaged image, and none that is also in the training set."""
+    trained = set(index.sha256)
+    good = np.array([c.problem is None and c.sha256 not in trained for c in checked], dtype=bool)
+    return choose(listing.labels, good, config.held_out, config.seed)
+
+
+def _write_held_out(
+    path: Path, reader: Reader, files: Listing, checked: Sequence[Checked], rows: np.ndarray, size: int
+) -> None:
+    if not len(rows):
+        raise UserError(
+            "no held-out image is sound and not trained on as well: give more, or none, and some are taken out of the "
+            "training images"
+        )
+    batches = (
+        read_images(reader, [files.places[r] for r in part], [checked[r].sha256 for r in part], size)
+        for part in np.split(rows, range(BATCH, len(rows), BATCH))
+    )
+    write_batches(path, (len(rows), size, size, 3), batches, files.labels[rows])

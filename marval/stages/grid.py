@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from marval.artifacts import replacing, write_json
+from marval.data.digits import DigitsConfig
 from marval.errors import UserError
 from marval.stages.preset import (
     PUBLISHED_JUDGES,
@@ -74,11 +75,22 @@ def expand(names: list[str]) -> dict[str, dict[str, Item]]:
 
 def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
     base = {"preset": preset.name}
-    for stage in ("prepare", "encode", "calibrate", "report"):
+    for stage in ("calibrate", "report"):
         yield stage, base
+    for stage in ("prepare", "encode"):
+        yield stage, {**base, "train": train_file(preset)}
     yield from _tokenizer_and_judges(preset)
     show = preset.showcase
-    yield "showcase", {**base, "model": show.model, "model_seed": show.seed, "samples": show.variant}
+    yield (
+        "showcase",
+        {
+            **base,
+            "train": train_file(preset),
+            "model": show.model,
+            "model_seed": show.seed,
+            "samples": show.variant,
+        },
+    )
     yield "speed", {**base, "first_seed": preset.seeds[0]}
     if preset.teacher.official:
         file = str(path_of(preset.teacher.official))
@@ -101,19 +113,24 @@ def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
     yield "evaluate", {**base, "variant": REAL, "samples": "data/test.npz"}
 
 
+def train_file(preset: Preset) -> str:
+    """What the stage `prepare` leaves of the training images: themselves, or an index of where they are."""
+    return "train.npz" if isinstance(preset.prepare, DigitsConfig) else "train.parquet"
+
+
 def _tokenizer_and_judges(preset: Preset) -> Iterator[tuple[str, Item]]:
     """Trained by a stage, or published weights from the registry."""
-    base = {"preset": preset.name}
+    base, train = {"preset": preset.name}, train_file(preset)
     if isinstance(preset.tokenizer, OfficialTokenizer):
         file = str(path_of(preset.tokenizer.official))
         yield "official", {**base, "variant": "tokenizer", "file": file, "model": "tokenizer"}
     else:
-        yield "tokenizer", base
+        yield "tokenizer", {**base, "train": train}
     if preset.judges.kind == "published":
         files = {name.replace("-", "_"): str(path_of(name)) for name in PUBLISHED_JUDGES}
         yield "published", {**base, **files}
     else:
-        yield "judges", base
+        yield "judges", {**base, "train": train}
 
 
 def render() -> str:

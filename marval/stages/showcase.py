@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from marval.artifacts import read_npz, write_npz
+from marval.data.images import ImageSet, open_images
 from marval.masking import OrderLaw
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer, from_bytes, to_bytes
@@ -34,7 +35,8 @@ def run(context: Context) -> None:
     preset = context.preset
     model = load_mar(context.model_path(preset.showcase.model, preset.showcase.seed))
     tokenizer = load_tokenizer(context.results)
-    test, train = (read_npz(context.results / f"data/{part}.npz") for part in ("test", "train"))
+    data = context.results / "data"
+    test, train = read_npz(data / "test.npz"), open_images(data, preset.prepare)
     originals = test["arr_0"][:IMAGES], torch.from_numpy(test["arr_1"][:IMAGES])
     ar_steps = preset.showcase.ar_steps
     strips = {
@@ -49,10 +51,9 @@ def run(context: Context) -> None:
         inpaint_masked=masked,
         inpaint_filled=filled,
     )
-    samples = read_npz(next(p for p in context.declared.dependencies if p.parent.name == "samples"))["arr_0"][
-        :IMAGES
-    ]
-    near, distances = neighbours(open_folder(context.results / "judges").features, samples, train["arr_0"])
+    shown = read_npz(next(p for p in context.declared.dependencies if p.parent.name == "samples"))
+    samples, labels = shown["arr_0"][:IMAGES], shown["arr_1"][:IMAGES]
+    near, distances = neighbours(open_folder(context.results / "judges").features, samples, labels, train)
     write_npz(context.output("neighbours.npz"), samples=samples, neighbours=near, distances=distances)
 
 
@@ -92,9 +93,19 @@ def _known_last(order: Tensor, upper: int) -> Tensor:
     return order.gather(1, (order < upper).to(torch.uint8).argsort(dim=1, stable=True))
 
 
-def neighbours(judge: FeatureJudge, samples: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The `NEIGHBOURS` nearest training images of each sample `(n, k, H, W, 3)` and their distances `(n, k)`."""
-    of_samples, of_train = (torch.from_numpy(features_of(judge, images)) for images in (samples, train))
-    apart = torch.cdist(of_samples, of_train)
-    nearest = apart.topk(NEIGHBOURS, largest=False)
-    return train[nearest.indices.numpy()], nearest.values.numpy()
+def neighbours(
+    judge: FeatureJudge, samples: np.ndarray, labels: np.ndarray, train: ImageSet
+) -> tuple[np.ndarray, np.ndarray]:
+    """The `NEIGHBOURS` nearest training images of each sample's class `(n, k, H, W, 3)` and their distances `(n, k)`."""
+    found = [
+        nearest(judge, sample[None], train.images(np.flatnonzero(train.labels == label)))
+        for sample, label in zip(samples, labels, strict=True)
+    ]
+    return np.stack([images for images, _ in found]), np.stack([apart for _, apart in found])
+
+
+def nearest(judge: FeatureJudge, sample: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Those of `images` nearest to one sample `(1, H, W, 3)` in the judge's features, and how far they are."""
+    of_sample, of_images = (torch.from_numpy(features_of(judge, part)) for part in (sample, images))
+    found = torch.cdist(of_sample, of_images)[0].topk(min(NEIGHBOURS, len(images)), largest=False)
+    return images[found.indices.numpy()], found.values.numpy()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import torch
 
 from marval.artifacts import read_npz, write_csv, write_json, write_tensors
+from marval.data.images import open_images
 from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
 from marval.models.tokenizer import from_bytes
 from marval.stages.context import Context
@@ -25,7 +27,9 @@ def run(context: Context) -> None:
     """Write the averaged weights, the configuration with the held-out quality, and the curve."""
     config = context.preset.tokenizer
     assert isinstance(config, TokenizerTraining)  # official weights take the place of this stage
-    train, test = (read_npz(context.results / f"data/{part}.npz")["arr_0"] for part in ("train", "test"))
+    data = context.results / "data"
+    images, test = open_images(data, context.preset.prepare), read_npz(data / "test.npz")["arr_0"]
+    train = images.images(np.arange(len(images)))
     seed_construction(config.seed)
     method = TokenizerMethod(config, from_bytes(torch.from_numpy(train)))
     store = CheckpointStore(context.checkpoints)

@@ -25,6 +25,7 @@ STAGES = (
     "sample",
     "evaluate",
     "speed",
+    "official",
 )
 DISK_ERRORS = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
@@ -81,10 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         "warm", help="serve stage commands from a process with the packages imported"
     )
     server.add_argument("socket", type=Path)
+    files = commands.add_parser("weights", help="fetch and check the published files that a preset starts from")
+    files.add_argument("preset")
     for stage in STAGES:
         command = commands.add_parser(stage, help=f"run the stage {stage} of dvc.yaml")
         command.add_argument("preset")
-        if stage in ("distill", "reinforce", "sample", "evaluate"):
+        if stage in ("distill", "reinforce", "sample", "evaluate", "official"):
             command.add_argument("--variant", required=True)
         if stage in ("teacher", "distill", "reinforce"):
             command.add_argument("--seed", type=int, required=True)
@@ -94,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
 def _dispatch(options: argparse.Namespace) -> None:
     if not Path("dvc.yaml").is_file():
         raise UserError(f"{Path.cwd()} has no dvc.yaml: run this from the root of the repository")
+    if options.command == "weights":
+        from marval.stages import weights
+
+        weights.run(options.preset)
+        return
     if options.command in ("runs", "activate"):
         from marval.stages import grid
 

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup plan reproduce test lint clean
+.PHONY: help setup weights plan reproduce test lint clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -29,6 +29,10 @@ $(INSTALLED): requirements.txt
 	$(BIN)/uv pip sync --quiet --system-certs --require-hashes requirements.txt || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@touch $@
+
+weights: $(INSTALLED) ## fetch and check the published files of a preset: PRESET=imagenet256-base
+	@[ -n "$(PRESET)" ] || { echo "marval: error: of which preset? For example: make weights PRESET=imagenet256-base" >&2; exit 2; }
+	@python -m marval weights "$(PRESET)"
 
 plan: $(INSTALLED) ## what `make reproduce` would run now
 	@snakemake --dry-run --quiet host reason

@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "warm", help="serve stage commands from a process with the packages imported"
     )
     server.add_argument("socket", type=Path)
-    files = commands.add_parser("weights", help="fetch and check the published files that a preset starts from")
+    files = commands.add_parser("weights", help="fetch and check the published files of a preset")
     files.add_argument("preset")
     for stage in STAGES:
         command = commands.add_parser(stage, help=f"run the stage {stage} of dvc.yaml")

@@ -1,5 +1,7 @@
 """The rows of one variant: complete, per seed, and moved in the right direction by known damage."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from metrics import UserError
 from metrics.distances import DistanceSettings
 from metrics.evaluate import EvaluationSettings, evaluate
 from metrics.judges import Cnn, Judge
+from metrics.judging import judge_images
 from metrics.reference import Reference
 from metrics.samples import Samples
 
@@ -93,3 +96,49 @@ def test_bare_mu_and_sigma_are_enough(held_out: Samples, cnn: Cnn, reference: Re
     rows = by_metric(evaluate(held_out, cnn, [], Reference(reference.mu, reference.sigma), QUICK))
     assert "frechet_distance" in rows
     assert "precision" not in rows
+
+
+def test_parts_judged_apart_are_the_whole_to_the_bit(held_out: Samples, cnn: Cnn, clip: Judge) -> None:
+    batch = 64
+    whole = judge_images(held_out, cnn, [clip], batch)
+    cuts = [slice(0, 3 * batch), slice(3 * batch, 4 * batch), slice(4 * batch, None)]
+    parts = [judge_images(held_out.part(cut), cnn, [clip], batch) for cut in cuts]
+    joined = [np.concatenate([part.scores[clip.name] for part in parts])]
+    joined += [
+        np.concatenate([getattr(part.features, of) for part in parts]) for of in ("features", "logits")
+    ]
+    said = (whole.scores[clip.name], whole.features.features, whole.features.logits)
+    for got, one in zip(joined, said, strict=True):
+        assert np.array_equal(got, one)
+
+
+def test_what_was_judged_before_is_not_judged_again(
+    held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = judge_images(held_out, cnn, [clip])
+    rows = evaluate(held_out, cnn, [clip], reference, QUICK)
+    monkeypatch.setattr(type(clip), "score_images", None)
+    monkeypatch.setattr(Cnn, "features", None)
+    assert evaluate(held_out, cnn, [clip], reference, QUICK, judged) == rows
+
+
+def test_effort_follows_the_judges_dimension() -> None:
+    settings = EvaluationSettings()
+    assert (settings.halves(32), settings.points(32)) == (30, 8)
+    assert (settings.halves(2048), settings.points(2048)) == (6, 5)
+    assert QUICK.halves(32) == QUICK.halves(2048) == 6
+
+
+def test_crop_of_the_reference_goes_into_the_protocol(
+    held_out: Samples, cnn: Cnn, reference: Reference
+) -> None:
+    said = QUICK.model_copy(update={"crop": "as MAR does"})
+    bare = Reference(reference.mu, reference.sigma)
+    for known, settings, crop in [
+        (replace(reference, crop="adm-32"), QUICK, "adm-32"),
+        (replace(reference, crop="adm-32"), said, "adm-32"),  # the file knows better
+        (bare, said, "as MAR does"),
+        (bare, QUICK, "none"),
+    ]:
+        rows = by_metric(evaluate(held_out, cnn, [], known, settings))
+        assert rows["frechet_distance"]["protocol"]["crop"] == crop

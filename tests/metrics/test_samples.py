@@ -62,6 +62,9 @@ def test_bad_folders(tmp_path: Path) -> None:
     picture(tmp_path / "2.png", mode="L")
     with pytest.raises(UserError, match=r"2\.png: image mode is L, not RGB"):
         read_samples(tmp_path)
+    (tmp_path / "2.png").write_bytes((tmp_path / "1.png").read_bytes()[:48])
+    with pytest.raises(UserError, match=r"2\.png: not a readable image"):
+        read_samples(tmp_path)
 
 
 def test_bad_files(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from marval.progress import Progress
 from marval.weights.identity import RefusedError, verify
 from marval.weights.registry import Wanted
 
-WAITS = (2.0, 10.0, 30.0)  # seconds before each new attempt
 TIMEOUT = (10.0, 60.0)  # to connect, to wait for the next bytes
 BLOCK = 1 << 20
 MEGA = 1_000_000
@@ -38,8 +37,11 @@ class _NoConnectionError(UnavailableError):
     """The address was not reached at all."""
 
 
-def download(item: Wanted, waits: Sequence[float] = WAITS) -> None:
-    """Fetch and check a file from the first address that has it; UnavailableError gives the reason for each."""
+def download(item: Wanted, waits: Sequence[float]) -> None:
+    """Fetch and check a file from the first address that has it; UnavailableError gives the reason for each.
+
+    waits: seconds before each new attempt.
+    """
     reasons = []
     for url in item.file.urls:
         try:

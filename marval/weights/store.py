@@ -6,9 +6,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 
 from marval.errors import UserError
-from marval.weights.download import WAITS, UnavailableError, download
 from marval.weights.identity import RefusedError, verify
 from marval.weights.registry import Wanted, wanted
+
+WAITS = (2.0, 10.0, 30.0)  # seconds
 
 
 def missing(names: Iterable[str]) -> list[Wanted]:
@@ -35,10 +36,14 @@ def fetch(names: Sequence[str], waits: Sequence[float] = WAITS) -> None:
 
     `waits`: seconds before each new attempt at a download that broke off.
     """
+    # imported here: every stage would pay for importing requests
+    from marval.weights.download import UnavailableError, download
+
     reasons: dict[Wanted, str] = {}
     for item in wanted(names):
         try:
-            _obtain(item, waits)
+            if not _is_there(item):
+                download(item, waits)
         except UnavailableError as error:
             reasons[item] = str(error)
     if reasons:
@@ -47,14 +52,16 @@ def fetch(names: Sequence[str], waits: Sequence[float] = WAITS) -> None:
         )
 
 
-def _obtain(item: Wanted, waits: Sequence[float]) -> None:
-    if item.path.exists():
-        try:
-            verify(item)
-            return
-        except RefusedError as error:
-            sys.stderr.write(f"marval: {error}\n")
-    download(item, waits)
+def _is_there(item: Wanted) -> bool:
+    """Whether the right file is; a wrong one is moved aside and named."""
+    if not item.path.exists():
+        return False
+    try:
+        verify(item)
+    except RefusedError as error:
+        sys.stderr.write(f"marval: {error}\n")
+        return False
+    return True
 
 
 def _listing(advice: str, items: Sequence[Wanted], reasons: Mapping[Wanted, str] | None = None) -> str:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from marval import warm
+from marval import warm, workers
 from marval.errors import UserError
 
 STAGES = (
@@ -36,7 +36,6 @@ DISK_ERRORS = {
     errno.ENOTDIR: "something that is not a folder is in the way: move it away",
     errno.EEXIST: "something that is not a folder is in the way: move it away",
 }
-STATUS_USER_ERROR = 2
 STATUS_INTERRUPTED = 130
 
 
@@ -46,27 +45,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "warm":
         warm.serve(options.socket, main)
-    delegated = warm.delegate(arguments)
-    return run(options) if delegated is None else delegated
+    if workers.checkpoints_of_parent():
+        return _work(options, arguments)
+    delegated = None if workers.is_one_of_several() else warm.delegate(arguments)
+    return run(options, arguments) if delegated is None else delegated
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run one command in this process."""
+def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Run one command in this process, or in several that it starts."""
     try:
-        _dispatch(options)
-    except UserError as error:
-        return _fail(str(error))
-    except OSError as error:
-        if error.errno not in DISK_ERRORS:
-            raise
-        return _fail(f"{error.filename or Path.cwd()}: {DISK_ERRORS[error.errno]}")
+        _dispatch(options, arguments)
     except KeyboardInterrupt:
         print(
             f"\nmarval: {options.command}: interrupted; the same command goes on from the last checkpoint",
             file=sys.stderr,
         )
         return STATUS_INTERRUPTED
+    except Exception as error:
+        if (message := _message(error)) is None:
+            raise
+        print(f"marval: error: {message}", file=sys.stderr)
+        return workers.STATUS_USER_ERROR
     return 0
+
+
+def _work(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Do one process's part of a stage; the command that started it hears of a failure and speaks of it."""
+    workers.die_with_parent()
+    try:
+        _dispatch(options, arguments)
+    except KeyboardInterrupt:
+        return STATUS_INTERRUPTED
+    except Exception as error:
+        message = _message(error)
+        workers.tell_parent(error if message is None else UserError(message))
+        return 1 if message is None else workers.STATUS_USER_ERROR
+    return 0
+
+
+def _message(error: Exception) -> str | None:
+    """The one line about what a person can mend; None of our own bugs."""
+    from metrics.errors import UserError as MetricsError
+
+    if isinstance(error, (UserError, MetricsError)):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+        return f"{error.filename or Path.cwd()}: {DISK_ERRORS[error.errno]}"
+    return None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _dispatch(options: argparse.Namespace) -> None:
+def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     if not Path("dvc.yaml").is_file():
         raise UserError(f"{Path.cwd()} has no dvc.yaml: run this from the root of the repository")
     if options.command == "weights":
@@ -112,21 +137,23 @@ def _dispatch(options: argparse.Namespace) -> None:
         else:
             grid.refresh()
         return
-    from marval.stages.context import stage_run
-    from metrics.errors import UserError as MetricsError
+    from marval.launch import here, leave
+    from marval.stages.context import stage_run, stage_share
 
-    variant, seed = getattr(options, "variant", None), getattr(options, "seed", None)
     stage = importlib.import_module(f"marval.stages.{options.command}")
-    try:
-        with stage_run(options.command, options.preset, variant, seed) as context:
+    key = options.command, options.preset, getattr(options, "variant", None), getattr(options, "seed", None)
+    told = workers.checkpoints_of_parent()
+    if told or not here().is_first:
+        with stage_share(*key, told) as context:
             stage.run(context)
-    except MetricsError as error:
-        raise UserError(str(error)) from error
-
-
-def _fail(message: str) -> int:
-    print(f"marval: error: {message}", file=sys.stderr)
-    return STATUS_USER_ERROR
+        leave()
+        return
+    with stage_run(*key) as context:
+        processes = min(workers.wanted(), stage.pieces(context)) if hasattr(stage, "pieces") else 1
+        if processes > 1:
+            workers.run(["-m", "marval", *arguments], processes, context.checkpoints)
+        else:
+            stage.run(context)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Process:
 def here() -> Process:
     """This process; the first call connects it with the others, where there are others."""
     cuda = torch.cuda.is_available()
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if "LOCAL_RANK" not in os.environ:
         return Process(0, 1, torch.device("cuda" if cuda else "cpu"))
     from accelerate import PartialState
 
@@ -72,6 +72,12 @@ def wait_for_all() -> None:
         from accelerate.utils import wait_for_everyone
 
         wait_for_everyone()
+
+
+def leave() -> None:
+    """Part from the other processes."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def sum_over_processes(tensors: Sequence[Tensor]) -> None:

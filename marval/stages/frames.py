@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from marval.artifacts import replacing, write_image
 from marval.models.mar import MAR
@@ -46,10 +45,9 @@ def drawer(
     """Samples of a model that is in training, which is put back into its mode afterwards."""
 
     def draw() -> np.ndarray:
-        training, state = model.training, torch.get_rng_state()
+        training = model.training
         images = sample_images(model.eval(), tokenizer, config, variant, seed, range(IMAGES))
         model.train(training)
-        torch.set_rng_state(state)
         return images
 
     return draw

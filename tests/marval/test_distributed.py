@@ -38,7 +38,7 @@ def together(root, tmp_path_factory) -> Path:
 def assert_equal_to_rounding(rows, weights, expected):
     """Every figure of every step to 1e-4 of itself or 1e-5; weights to a tenth of what one step of Adam moves them.
 
-    A hundredth of the weights is exempt: the gradient of a key's bias, for one, is rounding alone, which Adam makes as large as any.
+    A hundredth of the weights is exempt: the gradient of a key's bias, for one, is rounding, which Adam makes as large as any.
     """
     for row, one in zip(rows, expected.rows, strict=True):
         assert row == pytest.approx(one, rel=1e-4, abs=1e-5)

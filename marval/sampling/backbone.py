@@ -88,11 +88,19 @@ class Backbone:
 
     def conditions(self, canvas: Canvas, after: int, before: int) -> Tensor:
         """The head's projected conditions `(B, before - after, G, W)` of the positions that are predicted now."""
+        return self.decode(canvas, self.encode(canvas, before), after, before)
+
+    def encode(self, canvas: Canvas, before: int) -> Tensor:
+        """The encoder's output `(G B, L - before, D)` for what is known."""
         x = canvas.encoder_input[:, before:]
         for block in self.encoder:
             x = block(x)
-        x = F.linear(_normed(x, self.encoder_norm), *self.embed) + canvas.decoder_position[:, before:]
-        x = torch.cat([canvas.decoder_masked[:, :before], x], dim=1)
+        return _normed(x, self.encoder_norm)
+
+    def decode(self, canvas: Canvas, encoded: Tensor, after: int, before: int) -> Tensor:
+        """`conditions` from the encoder's output."""
+        known = F.linear(encoded, *self.embed) + canvas.decoder_position[:, before:]
+        x = torch.cat([canvas.decoder_masked[:, :before], known], dim=1)
         for block in self.decoder[:-1]:
             x = block(x)
         z = _normed(self.decoder[-1](x, after, before), self.decoder_norm)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from marval.models.checkpoint import match, read_checkpoint, state_in, write_checkpoint
@@ -41,10 +40,8 @@ PROJECTION = re.compile(r"attn[._]\d+\.(q|k|v|proj_out)\.weight$")
 def read_ldm(path: Path, config: TokenizerConfig) -> AutoencoderKL:
     """The autoencoder of a published file, in evaluation mode; UserError as for `official.read_official`."""
     state = state_in(path, read_checkpoint(path), "model")
-    with torch.device("meta"):
-        expected = to_ldm(build_autoencoder(config).state_dict(), config)
-    match(path, expected, state)
     autoencoder = build_autoencoder(config)
+    match(path, to_ldm(autoencoder.state_dict(), config), state)
     autoencoder.load_state_dict(from_ldm(state, autoencoder.state_dict(), config), strict=True)
     return autoencoder.eval()
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from marval.models.checkpoint import match, read_checkpoint, state_in, write_checkpoint
@@ -34,10 +33,8 @@ def read_official(path: Path, config: MARConfig) -> MAR:
     UserError names the first missing, unexpected or misshapen entry, and refuses a file that would run code.
     """
     state = state_in(path, read_checkpoint(path), "model_ema")
-    with torch.device("meta"):
-        expected = to_official(MAR(config).state_dict())
-    match(path, expected, state)
     model = MAR(config)
+    match(path, to_official(model.state_dict()), state)
     model.load_state_dict(from_official(state), strict=True)
     return model.eval()
 

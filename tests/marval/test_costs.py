@@ -16,7 +16,7 @@ from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import DiffusionChain, OneStep
 
-# TFLOP of one image at 256 x 256 with guidance and 100 diffusion steps, by encoder, decoder and head, then the totals of teacher and
+# TFLOP of one image at 256 x 256 with guidance and 100 diffusion steps, by encoder, decoder and head, then totals of teacher and
 # student; ms of a batch-1 image on an H200. Counted by hand from MAR's published architecture and rounded to three figures. The
 # floors bound encoder and decoder together, ours each (5% more for the student of H, whose encoder is bound by its weights).
 SIZES = {"base": (768, 12, 12, 1024, 6), "large": (1024, 16, 16, 1280, 8), "huge": (1280, 20, 16, 1536, 12)}

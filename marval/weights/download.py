@@ -78,7 +78,11 @@ def _alone(part: Path) -> Iterator[BinaryIO]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise UserError(f"{part}: another process is fetching it: wait for that one") from None
-        yield stream
+        try:
+            yield stream
+        finally:
+            if not stream.tell():
+                part.unlink()  # nothing has come
 
 
 def _attempt(url: str, item: Wanted, stream: BinaryIO) -> None:
@@ -121,8 +125,8 @@ def _connect(url: str, headers: dict[str, str]) -> requests.Response:
             url, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity", **headers}
         )
     except requests.ConnectionError as error:
-        kind = "no connection to" if type(error) is requests.ConnectionError else f"{type(error).__name__}:"
-        raise _NoConnectionError(f"{kind} {urlsplit(url).hostname}") from error
+        kind = "" if type(error) is requests.ConnectionError else f" ({type(error).__name__})"
+        raise _NoConnectionError(f"no connection to {urlsplit(url).hostname}{kind}") from error
 
 
 def _check(response: requests.Response, item: Wanted, total: int | None) -> None:

@@ -1,6 +1,7 @@
 """Fetching, checking and finding of published files, against a small HTTP server on this machine."""
 
 import contextlib
+import fcntl
 import hashlib
 import http.server
 import json
@@ -170,6 +171,16 @@ def test_a_part_longer_than_the_file_is_thrown_away(published):
     assert weights.path_of("net").read_bytes() == CONTENT
 
 
+def test_two_processes_do_not_write_into_one_file(published):
+    Path("weights/net").mkdir(parents=True)
+    with Path("weights/net/model.pth.part").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process is fetching it"):
+            weights.fetch(["net"])
+    weights.fetch(["net"])
+    assert weights.path_of("net").read_bytes() == CONTENT
+
+
 def test_a_server_without_ranges_starts_again(published):
     published.ranges = False
     published.break_after = [3_000_000]
@@ -253,6 +264,7 @@ def test_without_a_network_one_message_lists_everything(server):
         f"  weights/net/model.pth  (4.19 MB)  from {closed}/a.pth  [no connection to 127.0.0.1]",
         f"  weights/words/sub/model.pth  (4.19 MB)  from {closed}/model.pth  [no connection to 127.0.0.1]",
     ]
+    assert not any(path.suffix == ".part" for path in Path("weights").rglob("*"))
     assert weights.path_of("words") == Path("weights/words")
     with pytest.raises(UserError) as error:
         weights.require(["net", "words"])

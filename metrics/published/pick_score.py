@@ -68,7 +68,7 @@ class PickScoreV1(TwoTowerScorer):
         images = images.to(torch.promote_types(images.dtype, torch.float32))
         down, across = (_resizing(*pair, images) for pair in zip(shape, (height, width), strict=True))
         with torch.autocast(images.device.type, enabled=False):
-            resized = (down @ images @ across.T).clamp(0, 1)
+            resized = (down @ (images @ across.T).clamp(0, 1)).clamp(0, 1)  # Pillow clips after each pass
         crop = taken.crop_size
         top, left = (height - crop["height"]) // 2, (width - crop["width"]) // 2
         cropped = resized[..., top : top + crop["height"], left : left + crop["width"]]
@@ -83,7 +83,8 @@ class PickScoreV1(TwoTowerScorer):
         seen = self._model.get_image_features(pixel_values=pixels.to(self._model.dtype))
         text = self.prompt_embeddings()[labels]
         with torch.autocast(pixels.device.type, enabled=False):
-            cosine = (F.normalize(seen.to(text.dtype), dim=-1) * text).sum(-1)
+            seen = seen.to(torch.promote_types(seen.dtype, torch.float32))
+            cosine = (F.normalize(seen, dim=-1) * text).sum(-1)
             return self._model.logit_scale.exp() * cosine
 
     def _embed_prompts(self, prompts: list[str]) -> Tensor:

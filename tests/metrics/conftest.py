@@ -1,12 +1,15 @@
 """Real digits, two briefly trained judges and their reference, shared by the metrics' tests."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from metrics import judges
 from metrics.real import ArrayImages
@@ -14,6 +17,13 @@ from metrics.reference import Reference, make_reference
 from metrics.samples import Samples
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
+SMALL_CLIP: dict[str, Any] = {
+    "embed_dim": 16,
+    "quick_gelu": True,
+    "vision_cfg": {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64},
+    "text_cfg": {"width": 32, "heads": 2, "layers": 1},
+}
 
 torch.set_num_threads(1)
 
@@ -92,3 +102,70 @@ def held_out(digits: tuple[np.ndarray, np.ndarray]) -> Samples:
     """The other 797 digits as if they were samples of one seed."""
     images, labels = digits[0][1000:], digits[1][1000:]
     return Samples(images, labels, np.zeros(len(labels), np.int64))
+
+
+@pytest.fixture(scope="session")
+def open_clip_model() -> nn.Module:
+    """open_clip's CLIP at a small size, random weights."""
+    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
+
+    torch.manual_seed(0)
+    sizes = SMALL_CLIP
+    return CLIP(
+        sizes["embed_dim"],
+        CLIPVisionCfg(**sizes["vision_cfg"]),
+        CLIPTextCfg(**sizes["text_cfg"]),
+        quick_gelu=True,
+    )
+
+
+@pytest.fixture
+def small_clip(open_clip_model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Its weights file; open_clip takes the size of ViT-B/32 for this one."""
+    import open_clip
+
+    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-B-32-quickgelu", SMALL_CLIP)
+    torch.save(open_clip_model.state_dict(), tmp_path / "clip.pt")
+    return tmp_path / "clip.pt"
+
+
+@pytest.fixture(scope="session")
+def pick_score_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of a small CLIPModel with random weights and its processor, as PickScore's are published."""
+    from open_clip import tokenizer as bundled
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
+
+    folder, pairs = tmp_path_factory.mktemp("pick-score"), bundled._tokenizer
+    names = dict(pairs.encoder)
+    names["<|startoftext|>"], names["<|endoftext|>"] = (
+        names.pop("<start_of_text>"),
+        names.pop("<end_of_text>"),
+    )
+    (folder / "vocab.json").write_text(json.dumps(names))
+    merges = [" ".join(pair) for pair in pairs.bpe_ranks]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
+    tokeniser = CLIPTokenizer(folder / "vocab.json", folder / "merges.txt")
+    pixels = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
+    tower = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    model = CLIPModel(
+        CLIPConfig(text_config=tower, vision_config={**tower, "image_size": 64, "patch_size": 16})
+    )
+    model.save_pretrained(folder)
+    CLIPProcessor(pixels, tokeniser).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random Inception weights, in the layout of the published one."""
+    from torch_fidelity import feature_extractor_inceptionv3 as module
+
+    file = tmp_path_factory.mktemp("inception") / "weights.pth"
+    torch.manual_seed(0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "load_state_dict_from_url", lambda *_, **__: {})
+        patch.setattr(nn.Module, "load_state_dict", lambda *_, **__: None)
+        network = module.FeatureExtractorInceptionV3("random", ["2048"])
+    torch.save(network.state_dict(), file)
+    return file

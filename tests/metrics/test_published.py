@@ -35,15 +35,6 @@ def images() -> np.ndarray:
 LABELS = np.array([0, 1, 2, 1, 0])
 
 
-@pytest.fixture(scope="module")
-def open_clip_model() -> nn.Module:
-    from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
-
-    torch.manual_seed(0)
-    vision = CLIPVisionCfg(layers=1, width=32, head_width=16, patch_size=16, image_size=64)
-    return CLIP(16, vision, CLIPTextCfg(width=32, heads=2, layers=1), quick_gelu=True)
-
-
 def test_clip_score_is_the_cosine_of_each_pair(images: np.ndarray, open_clip_model: nn.Module) -> None:
     import open_clip
 
@@ -62,20 +53,12 @@ def test_clip_score_is_the_cosine_of_each_pair(images: np.ndarray, open_clip_mod
 
 
 def test_clip_weights_are_read_strictly_from_a_file(
-    images: np.ndarray, open_clip_model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    images: np.ndarray, open_clip_model: nn.Module, small_clip: Path
 ) -> None:
     import open_clip
 
-    sizes = {
-        "embed_dim": 16,
-        "quick_gelu": True,
-        "vision_cfg": {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64},
-        "text_cfg": {"width": 32, "heads": 2, "layers": 1},
-    }
-    monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, "ViT-B-32-quickgelu", sizes)
-    torch.save(open_clip_model.state_dict(), tmp_path / "clip.pt")
-    judge = OpenClip.from_file("ViT-B-32-quickgelu", tmp_path / "clip.pt", CLASSES, TEMPLATE)
-    assert judge.name == "ViT-B-32-quickgelu/openai"
+    judge = OpenClip.from_file("ViT-B-32-quickgelu", small_clip, CLASSES, TEMPLATE)
+    assert (judge.name, judge.metric) == ("ViT-B-32-quickgelu/openai", "clip_score_b32")
     assert judge.sha256 is not None
     preprocess = open_clip.image_transform(
         64, is_train=False, mean=open_clip.OPENAI_DATASET_MEAN, std=open_clip.OPENAI_DATASET_STD
@@ -83,7 +66,7 @@ def test_clip_weights_are_read_strictly_from_a_file(
     expected = OpenClip(open_clip_model, preprocess, CLASSES, TEMPLATE).score_images(images, LABELS)
     assert np.allclose(judge.score_images(images, LABELS), expected, atol=1e-6)
     with pytest.raises(UserError, match="use one of ViT-L-14-quickgelu"):
-        OpenClip.from_file("ViT-B-32", tmp_path / "clip.pt", CLASSES)
+        OpenClip.from_file("ViT-B-32", small_clip, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -130,32 +113,14 @@ def test_image_reward_keeps_gradients(image_reward: Any) -> None:
     assert (pixels.grad.flatten(1).norm(dim=1) > 0).all()
 
 
-def test_pick_score_is_scaled_cosine_of_each_pair(images: np.ndarray, tmp_path: Path) -> None:
-    from open_clip import tokenizer as bundled
-    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
+def test_pick_score_is_scaled_cosine_of_each_pair(images: np.ndarray, pick_score_folder: Path) -> None:
+    from transformers import CLIPModel, CLIPProcessor
 
-    pairs = bundled._tokenizer
-    names = dict(pairs.encoder)
-    names["<|startoftext|>"], names["<|endoftext|>"] = (
-        names.pop("<start_of_text>"),
-        names.pop("<end_of_text>"),
-    )
-    (tmp_path / "vocab.json").write_text(json.dumps(names))
-    merges = [" ".join(pair) for pair in pairs.bpe_ranks]
-    (tmp_path / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]))
-    tokeniser = CLIPTokenizer(tmp_path / "vocab.json", tmp_path / "merges.txt")
-    pixels = CLIPImageProcessor(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64})
-    tower = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
-    torch.manual_seed(0)
-    model = CLIPModel(
-        CLIPConfig(text_config=tower, vision_config={**tower, "image_size": 64, "patch_size": 16})
-    ).eval()
-    model.save_pretrained(tmp_path)
-    CLIPProcessor(pixels, tokeniser).save_pretrained(tmp_path)
-    judge = PickScoreV1.from_folder(tmp_path, CLASSES, TEMPLATE)
+    judge = PickScoreV1.from_folder(pick_score_folder, CLASSES, TEMPLATE)
     scores = judge.score_images(images, LABELS, batch=2)
+    model, processor = (kind.from_pretrained(pick_score_folder) for kind in (CLIPModel, CLIPProcessor))
     for score, image, label in zip(scores, images, LABELS, strict=True):
-        inputs = CLIPProcessor(pixels, tokeniser)(
+        inputs = processor(
             text=TEMPLATE.format(CLASSES[label]), images=Image.fromarray(image), return_tensors="pt"
         )
         with torch.no_grad():
@@ -163,19 +128,73 @@ def test_pick_score_is_scaled_cosine_of_each_pair(images: np.ndarray, tmp_path: 
     assert judge.role == "training reward"
 
 
-@pytest.fixture(scope="module")
-def inception_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of random Inception weights, in the layout of the published one."""
-    from torch_fidelity import feature_extractor_inceptionv3 as module
+@pytest.mark.parametrize("shape", [(40, 40), (64, 64), (97, 64), (150, 230)])
+def test_differentiable_pick_score_prepares_as_the_processor(
+    shape: tuple[int, int], pick_score_folder: Path
+) -> None:
+    from transformers import CLIPImageProcessor
 
-    file = tmp_path_factory.mktemp("inception") / "weights.pth"
-    torch.manual_seed(0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "load_state_dict_from_url", lambda *_, **__: {})
-        patch.setattr(nn.Module, "load_state_dict", lambda *_, **__: None)
-        network = module.FeatureExtractorInceptionV3("random", ["2048"])
-    torch.save(network.state_dict(), file)
-    return file
+    coarse = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 3), dtype=np.uint8)
+    large = [Image.fromarray(x).resize(shape[::-1], Image.Resampling.BICUBIC) for x in coarse]
+    judge = PickScoreV1.from_folder(pick_score_folder, CLASSES, TEMPLATE)
+    unit = torch.from_numpy(np.stack([np.asarray(x) for x in large])).permute(0, 3, 1, 2) / 255
+    theirs = CLIPImageProcessor.from_pretrained(pick_score_folder)(images=large, return_tensors="pt")
+    # the processor rounds to bytes after each of two passes: a step of 1/255 and a little, divided by a deviation of 0.26
+    assert (judge.prepare(unit) - theirs["pixel_values"]).abs().max() < 1.2 / 255 / 0.26
+    labels = torch.tensor([2, 0, 1])
+    in_bytes = judge.score_images(np.stack([np.asarray(x) for x in large]), labels.numpy())
+    assert np.ptp(in_bytes) > 0.1
+    assert np.allclose(judge.score(unit, labels).numpy(), in_bytes, atol=0.01)
+
+
+def test_gradient_of_pick_score_is_that_of_its_differences(pick_score_folder: Path) -> None:
+    from transformers import CLIPModel, CLIPProcessor
+
+    model, processor = (kind.from_pretrained(pick_score_folder) for kind in (CLIPModel, CLIPProcessor))
+    judge = PickScoreV1(model, processor, CLASSES, TEMPLATE)
+    judge.prompt_embeddings()  # once and for all; transformers' text tower knows no double precision
+    model.double()
+    generator = torch.Generator().manual_seed(0)
+    images = (0.2 + 0.6 * torch.rand(1, 3, 7, 6, generator=generator, dtype=torch.float64)).requires_grad_()
+    labels = torch.tensor([1])
+    assert torch.autograd.gradcheck(lambda x: judge.score(x, labels), images, eps=1e-6, atol=1e-6, rtol=1e-4)
+
+
+def test_pick_score_computes_the_towers_layers_twice_and_keeps_none(pick_score_folder: Path) -> None:
+    from transformers import CLIPModel, CLIPProcessor
+
+    model, processor = (kind.from_pretrained(pick_score_folder) for kind in (CLIPModel, CLIPProcessor))
+    judge = PickScoreV1(model, processor, CLASSES, TEMPLATE)
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    calls: list[int] = []
+    for layer in model.vision_model.encoder.layers:
+        layer.register_forward_pre_hook(lambda *_: calls.append(1))
+    score = judge.score(images, torch.tensor([0, 1])).sum()
+    assert len(calls) == 2
+    (gradient,) = torch.autograd.grad(score, images)
+    assert len(calls) == 4
+    model.gradient_checkpointing_disable()
+    (kept,) = torch.autograd.grad(judge.score(images, torch.tensor([0, 1])).sum(), images)
+    assert torch.equal(gradient, kept)
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+    assert not model.training
+
+
+def test_pick_score_under_autocast_is_close_and_in_float32(pick_score_folder: Path) -> None:
+    judge = PickScoreV1.from_folder(pick_score_folder, CLASSES, TEMPLATE)
+    images = torch.rand(3, 3, 80, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    labels = torch.tensor([0, 1, 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        low = judge.score(images, labels)  # the prompts are embedded here, and must not be in bfloat16
+    low.sum().backward()
+    full = judge.score(images, labels)
+    assert low.dtype == full.dtype == torch.float32
+    assert torch.allclose(low, full, atol=0.1)
+    assert not torch.equal(low, full)
+    fresh = PickScoreV1.from_folder(pick_score_folder, CLASSES, TEMPLATE)
+    assert torch.equal(judge.prompt_embeddings(), fresh.prompt_embeddings())
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
 
 
 @pytest.mark.slow

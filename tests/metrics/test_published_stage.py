@@ -1,0 +1,94 @@
+"""Stage `published`: from weights files and ADM's statistics to a folder of judges that scores images."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from marval.errors import UserError
+from marval.stages import published
+from marval.stages.context import Context
+from marval.stages.declared import Declaration
+from marval.stages.preset import load_preset
+from metrics.judges import PublishedJudgesConfig, open_folder
+
+NAMES = ["tench", "crane", "crane"]
+
+
+@pytest.fixture
+def context(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
+    """The stage of a preset with published judges, in an empty project."""
+    monkeypatch.chdir(root)
+    preset = load_preset("digits").model_copy(update={"judges": PublishedJudgesConfig(kind="published")})
+    monkeypatch.chdir(tmp_path)
+    Path("results/digits/data").mkdir(parents=True)
+    Path("results/digits/data/classes.json").write_text(json.dumps(NAMES))
+    outputs = [Path("results/digits/judges/reference.npz"), Path("results/digits/judges/quality.json")]
+    return Context(
+        preset, Declaration("published@digits", "", [], {}, outputs), None, None, tmp_path / "runs"
+    )
+
+
+@pytest.fixture
+def weights(context: Context, inception_weights: Path, pick_score_folder: Path) -> Path:
+    """All files that the registry names; those of judges that the stage does not open hold anything."""
+    files = {
+        "inception/inception.pth": inception_weights,
+        "pick-score/model.safetensors": pick_score_folder / "model.safetensors",
+        "pick-score/config.json": pick_score_folder / "config.json",
+        "clip-l/l.pt": b"l",
+        "clip-b/b.pt": b"b",
+        "image-reward/ImageReward.pt": b"r",
+        "image-reward/med_config.json": b"{}",
+        "adm-statistics/statistics.npz": b"",
+    }
+    registry: dict = {}
+    for name, content in files.items():
+        file = Path("weights") / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            file.write_bytes(content)
+        else:
+            shutil.copyfile(content, file)
+        entry = {"what": name, "page": "https://example.org", "licence": "none", "files": []}
+        remote = {"path": file.name, "urls": ["https://example.org/x"], "about": "small"}
+        registry.setdefault(file.parent.name, entry)["files"].append(remote)
+    Path("workflow").mkdir()
+    Path("workflow/weights.yaml").write_text(yaml.safe_dump(registry))
+    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
+    statistics = {"mu": np.zeros(2048), "sigma": np.eye(2048), "arr_0": images}
+    np.savez(Path("weights/adm-statistics/statistics.npz"), **statistics)
+    return Path("weights")
+
+
+@pytest.mark.slow
+def test_judges_are_described_and_the_reference_has_features(context: Context, weights: Path) -> None:
+    published.run(context)
+    folder = Path("results/digits/judges")
+    judges = {"inception", "clip_l", "clip_b", "image_reward", "pick_score"}
+    assert {file.stem for file in folder.glob("*.json")} == {*judges, "quality"}
+    assert json.loads((folder / "quality.json").read_text()) == []
+    described = json.loads((folder / "image_reward.json").read_text())
+    assert described["weights"] == "weights/image-reward"
+    assert described["class_names"] == NAMES
+    assert described["template"] == context.preset.prompt.replace("{name}", "{}")
+    opened = open_folder(folder)
+    reference = opened.reference
+    reference.check_judge(opened.features)
+    assert reference.judge_sha256 == opened.features.sha256
+    assert (reference.crop, reference.n) == ("adm-256", None)
+    assert np.array_equal(reference.mu, np.zeros(2048))
+    assert np.array_equal(reference.sigma, np.eye(2048))
+    assert reference.features is not None
+    assert reference.features.shape == (3, 2048)
+
+
+def test_missing_weights_are_listed(context: Context, weights: Path) -> None:
+    (weights / "clip-b/b.pt").unlink()
+    (weights / "adm-statistics/statistics.npz").unlink()
+    with pytest.raises(UserError, match=r"(?s)2 files.*clip-b/b\.pt.*statistics\.npz"):
+        published.run(context)
+    assert not Path("results/digits/judges").exists()

@@ -105,13 +105,14 @@ def _optimised(model: MAR, sampling: Sampling) -> Works:
 
     def decode(known: int, predicted: int) -> int:
         encoded, before = meta(branches, known + config.buffer_tokens, config.width), tokens - known
-        return counted(lambda: backbone.decode(canvas, encoded, before - predicted, before))
+        return counted(lambda: backbone.decode(canvas, before - predicted, before, encoded))
 
     encoder, decoder = quadratic(encode), quadratic(lambda known: decode(known, 1))
     one_more = decode(1, 2) - decode(1, 1)
-    revealing = counted(lambda: backbone.reveal(canvas, meta(1, 1, config.channels), 0, 1)) * tokens
+    one_known = counted(lambda: backbone.reveal(canvas, meta(1, 1, config.channels), 0, 1))
     plan = sampling.plan(tokens)[1:]
-    encoding = sum(encoder(tokens - b) for b, _ in plan) + revealing
+    known = tokens - plan[-1][0] if plan else 0  # the last tokens never enter the encoder
+    encoding = sum(encoder(tokens - b) for b, _ in plan) + one_known * known
     conditions = sum(decoder(tokens - b) + one_more * (b - a - 1) for b, a in plan)
     return {
         "encoder": Work(encoding, len(plan) * _encoder_numbers(model)),

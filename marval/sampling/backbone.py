@@ -86,10 +86,6 @@ class Backbone:
         by_branch = canvas.encoder_input.unflatten(0, (-1, len(tokens)))
         by_branch[:, :, after:before] = _normed(known, self.token_norm)
 
-    def conditions(self, canvas: Canvas, after: int, before: int) -> Tensor:
-        """The head's projected conditions `(B, before - after, G, W)` of the positions that are predicted now."""
-        return self.decode(canvas, self.encode(canvas, before), after, before)
-
     def encode(self, canvas: Canvas, before: int) -> Tensor:
         """The encoder's output `(G B, L - before, D)` for what is known."""
         x = canvas.encoder_input[:, before:]
@@ -97,8 +93,8 @@ class Backbone:
             x = block(x)
         return _normed(x, self.encoder_norm)
 
-    def decode(self, canvas: Canvas, encoded: Tensor, after: int, before: int) -> Tensor:
-        """`conditions` from the encoder's output."""
+    def decode(self, canvas: Canvas, after: int, before: int, encoded: Tensor) -> Tensor:
+        """The head's projected conditions `(B, before - after, G, W)` of the positions that are predicted now."""
         known = F.linear(encoded, *self.embed) + canvas.decoder_position[:, before:]
         x = torch.cat([canvas.decoder_masked[:, :before], known], dim=1)
         for block in self.decoder[:-1]:

@@ -67,8 +67,8 @@ class OptimisedSampler:
         """Tokens `(B, N, C)` for `labels` `(B,)`."""
         with torch.inference_mode():
             first = self.first_conditions(labels)
-            draws = draws.to(self.device)
-            tokens = self.generate(first, labels.to(self.device), draws)
+            run = self.runner(len(labels))
+            tokens = self.generate(run, first, labels.to(self.device), draws.to(self.device))
         return tokens.clone()  # an ordinary tensor, which autograd accepts
 
     def first_conditions(self, labels: Tensor) -> Tensor:
@@ -84,13 +84,15 @@ class OptimisedSampler:
             backbone, tokens = self.backbone, self.config.tokens
             embedding = backbone.null if name is None else backbone.classes[name : name + 1]
             canvas = backbone.canvas(embedding, torch.arange(tokens, device=self.device)[None])
-            self._first[name] = backbone.conditions(canvas, 0, tokens)[0, :, 0]
+            self._first[name] = backbone.decode(canvas, 0, tokens, backbone.encode(canvas, tokens))[0, :, 0]
         return self._first[name]
 
-    def generate(self, first: Tensor, labels: Tensor, draws: Draws) -> Tensor:
-        """The tokens; every shape follows from those of the arguments, and nothing is asked of the host."""
-        backbone, order, batch = self.backbone, draws.order, len(labels)
-        run = self._runner_for(batch)
+    def generate(self, run: Runner, first: Tensor, labels: Tensor, draws: Draws) -> Tensor:
+        """The tokens; every shape follows from those of the arguments, and nothing is asked of the host.
+
+        `run` is called with keys that begin with the component's name: encoder, decoder, head.
+        """
+        backbone, order = self.backbone, draws.order
         start, noise = self._sorted(draws)
         canvas = Canvas(*run.keep(backbone.canvas(self._embeddings(labels), order)))
         done = torch.empty_like(start)
@@ -99,21 +101,24 @@ class OptimisedSampler:
             if before == self.config.tokens:
                 rows = _at(first, order[:, after:before])
             else:
-                rows = run((after, before), partial(backbone.conditions, canvas, after, before))
+                encode = partial(backbone.encode, canvas, before)
+                decode = partial(backbone.decode, canvas, after, before)
+                rows = run(("decoder", before), decode, run(("encoder", before), encode))
             new = run(
-                before - after,
+                ("head", before - after),
                 self.chain,
                 rows.flatten(0, 2),
                 step.scale,
                 start[:, after:before].flatten(0, 1),
                 noise[:, :, after:before].flatten(1, 2),
-            ).unflatten(0, (batch, -1))
+            ).unflatten(0, (len(labels), -1))
             done[:, after:before] = new
-            backbone.reveal(canvas, new, after, before)
+            if after:
+                backbone.reveal(canvas, new, after, before)
         inverse = order.argsort(dim=1)
         return done.gather(1, inverse[..., None].expand_as(done))
 
-    def _runner_for(self, batch: int) -> Runner:
+    def runner(self, batch: int) -> Runner:
         """Graphs are recorded for one batch size; those of another are dropped."""
         if self._runner is None or self._runner[0] != batch:
             self._runner = (batch, Graphs() if self.device.type == "cuda" else Direct())

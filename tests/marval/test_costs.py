@@ -85,7 +85,7 @@ def test_optimised_by_hand():
     width, channels, buffer, w = 16, 5, 2, 24
     works = optimised(SMALL, Sampling(3, 4, guidance=3.0))
     later = [(2, 3), (5, 4)]  # known, predicted; the first AR step is kept by class
-    encoder = 2 * sum(2 * block(u + buffer, u + buffer, width) for u, _ in later) + 2 * 9 * channels * width
+    encoder = 2 * sum(2 * block(u + buffer, u + buffer, width) for u, _ in later) + 2 * 5 * channels * width
     decoder = 2 * sum(
         2 * (u + buffer) * width**2 + 2 * block(9 + buffer, 9 + buffer, width) + block(9 + buffer, m, width)
         + 2 * m * width * w

@@ -84,7 +84,7 @@ def test_nothing_is_asked_of_the_host(tiny_mar, sampler, guidance):
         fake = Draws(*(mode.from_tensor(t) for t in (draws.order, draws.start, draws.steps)))
         labels = mode.from_tensor(LABELS)
         first = torch.empty(optimised.branches, 5, 9, 24)
-        assert optimised.generate(first, labels, fake).shape == (5, 9, 2)
+        assert optimised.generate(Direct(), first, labels, fake).shape == (5, 9, 2)
         with pytest.raises(DataDependentOutputException):
             optimised.first_conditions(labels)
 
@@ -100,12 +100,15 @@ def test_shapes_repeat_with_the_key(tiny_mar):
             return function(*inputs)
 
     optimised = OptimisedSampler(tiny_mar, TEACHER, 7, 2.0)
-    optimised._runner = (5, Watching())
-    optimised(LABELS, draws_for(tiny_mar, 5))
+    with torch.inference_mode():
+        first = optimised.first_conditions(LABELS)
+        for draws in (draws_for(tiny_mar, 5), draws_for(tiny_mar, 5, first=5)):
+            optimised.generate(Watching(), first, LABELS, draws)
     counts = unmasking_schedule(9, 7)
     revealed = {b - a for b, a in zip([9, *counts], counts, strict=False)}
-    assert {key for key in seen if isinstance(key, int)} == revealed
-    assert len(seen) - len(revealed) == 6  # the backbone at every AR step but the first
+    assert {key for key in seen if key[0] == "head"} == {("head", count) for count in revealed}
+    assert sum(key[0] == "encoder" for key in seen) == 6  # at every AR step but the first
+    assert sum(key[0] == "decoder" for key in seen) == 6
 
 
 @pytest.mark.parametrize("last", [950, 999])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
@@ -61,6 +61,7 @@ class SampleConfig(Config):
     )
     one_step_t: int = Field(ge=0, lt=TRAINING_STEPS, description="t of the single head evaluation")
     grid_columns: int = Field(10, gt=0, le=100)
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="of the networks' arithmetic")
     threads: int = Field(1, gt=0)
 
 

@@ -21,6 +21,7 @@ from marval.models.tokenizer import Tokenizer, to_bytes
 from marval.noise.schedule import NoiseSchedule
 from marval.progress import Progress
 from marval.sampling.draws import Draws, draw_images
+from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import DiffusionChain, OneStep, TokenSampler
 from marval.stages.context import Context
@@ -28,7 +29,9 @@ from marval.stages.models import load_mar, load_tokenizer, read_mar_config
 from marval.stages.preset import SampleConfig, SampleVariant
 
 GRID_ROWS = 10
+DECODED_AT_ONCE = 64  # images; the decoder needs far more memory for each than the networks that make tokens
 Batch = tuple[int, range]  # seed and indices of its images
+TokenDrawer = Callable[[Tensor, Draws], Tensor]  # labels and randomness of some images -> their tokens
 
 
 def pieces(context: Context) -> int:
@@ -83,10 +86,11 @@ def _draw_batches(context: Context, batches: list[Batch]) -> None:
     with Progress(context.label, total=total, unit="image", shown=here().is_first) as progress:
         for seed, group in groupby(wanted, key=lambda batch: batch[0]):
             model = load_mar(context.model_path(variant.model, seed)).to(here().device)
-            draw = image_drawer(model, tokenizer, config, variant)
+            sampler = fast_sampler(model, config, variant)
             for _, indices in group:
+                images = sample_images(model, tokenizer, config, variant, seed, indices, sampler)
                 with replacing(_part(context, seed, indices)) as temporary:
-                    np.save(temporary, draw(seed, indices))
+                    np.save(temporary, images)
                 progress.advance(len(indices))
 
 
@@ -105,40 +109,40 @@ def token_sampler(
     return DiffusionChain(schedule, config.temperature)
 
 
-def token_drawer(
-    model: MAR, config: SampleConfig, variant: SampleVariant
-) -> Callable[[Tensor, Draws], Tensor]:
-    """Labels and draws -> tokens: here the sampler is chosen."""
-    sampler = token_sampler(config, variant, model.mask_token.device)
+def fast_sampler(model: MAR, config: SampleConfig, variant: SampleVariant) -> TokenDrawer:
+    """For many batches of a model that stays as it is."""
+    inner = token_sampler(config, variant, model.mask_token.device)
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    return OptimisedSampler(model, inner, variant.ar_steps, variant.guidance, dtype)
+
+
+def plain_sampler(model: MAR, config: SampleConfig, variant: SampleVariant) -> TokenDrawer:
+    """For a look at a model that is in training."""
+    inner = token_sampler(config, variant, model.mask_token.device)
 
     def draw(labels: Tensor, draws: Draws) -> Tensor:
-        return sample_tokens(model, sampler, labels, draws, variant.ar_steps, variant.guidance)
+        return sample_tokens(model, inner, labels, draws, variant.ar_steps, variant.guidance)
 
     return draw
 
 
-def image_drawer(
-    model: MAR, tokenizer: Tokenizer, config: SampleConfig, variant: SampleVariant
-) -> Callable[[int, range], np.ndarray]:
-    """Seed and image indices -> uint8 `(B, H, W, 3)`, computed on the model's device."""
-    size, device = model.config, model.mask_token.device
-    draw_tokens = token_drawer(model, config, variant)
-
-    @torch.no_grad()
-    def draw(seed: int, indices: range) -> np.ndarray:
-        draws = draw_images(seed, indices, size.side, size.channels, variant.diffusion_steps, variant.order)
-        labels = torch.from_numpy(balanced_labels(np.array(indices), size.classes))
-        tokens = draw_tokens(labels.to(device), draws.to(device))
-        return to_bytes(tokenizer.decode(tokens)).cpu().numpy()
-
-    return draw
-
-
+@torch.no_grad()
 def sample_images(
-    model: MAR, tokenizer: Tokenizer, config: SampleConfig, variant: SampleVariant, seed: int, indices: range
+    model: MAR,
+    tokenizer: Tokenizer,
+    config: SampleConfig,
+    variant: SampleVariant,
+    seed: int,
+    indices: range,
+    draw_tokens: TokenDrawer | None = None,
 ) -> np.ndarray:
-    """One batch, of a model that may have changed before the next."""
-    return image_drawer(model, tokenizer, config, variant)(seed, indices)
+    """uint8 `(B, H, W, 3)` for the image indices, computed where the model is; by `plain_sampler` unless told otherwise."""
+    size, device = model.config, model.mask_token.device
+    draws = draw_images(seed, indices, size.side, size.channels, variant.diffusion_steps, variant.order)
+    labels = torch.from_numpy(balanced_labels(np.array(indices), size.classes))
+    draw_tokens = draw_tokens or plain_sampler(model, config, variant)
+    tokens = draw_tokens(labels.to(device), draws.to(device))
+    return torch.cat([to_bytes(tokenizer.decode(t)).cpu() for t in tokens.split(DECODED_AT_ONCE)]).numpy()
 
 
 def grid(images: np.ndarray, classes: int, columns: int) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Starting a command in several processes: their mistakes are told once, and none outlives the command in charge."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from marval import workers
+from marval.errors import UserError
+
+# the second process makes a mistake; the first then fails as one does whose peer is gone
+MISTAKE = """
+import os, sys
+from pathlib import Path
+from marval import workers
+from marval.errors import UserError
+
+gone, first = Path(sys.argv[1]), os.environ["RANK"] == "0"
+while first and not gone.exists():
+    pass
+try:
+    raise RuntimeError("connection closed by peer") if first else UserError("lr is 7: lower it")
+except Exception as error:
+    workers.tell_parent(error)
+    gone.touch()
+    sys.exit(1 if first else 2)
+"""
+WAITING = """
+import os, signal
+from marval import workers
+
+workers.die_with_parent()
+print(os.getpid(), flush=True)
+signal.pause()
+"""
+IN_CHARGE = """
+import sys
+from pathlib import Path
+from marval import workers
+
+try:
+    workers.run(["-W", "ignore", "-c", sys.argv[1]], 2, Path("."))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.fixture
+def importable(root, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(root))
+
+
+def test_mistake_of_one_process_is_told_once(importable, tmp_path, capfd):
+    before = dict(os.environ), signal.getsignal(signal.SIGINT)
+    with pytest.raises(UserError, match=r"^lr is 7: lower it$"):
+        workers.run(["-c", MISTAKE, str(tmp_path / "gone")], 2, tmp_path)
+    assert (dict(os.environ), signal.getsignal(signal.SIGINT)) == before
+    assert capfd.readouterr().err == ""
+
+
+def test_bug_shows_its_traceback(importable, tmp_path, capfd):
+    script = MISTAKE.replace("UserError(", "ZeroDivisionError(").replace("else 2)", "else 1)")
+    with pytest.raises(SystemExit) as ended:
+        workers.run(["-c", script, str(tmp_path / "gone")], 2, tmp_path)
+    assert ended.value.code == 1
+    assert "Traceback" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_end_of_the_command_in_charge_is_the_end_of_all(importable, number, status):
+    command = [sys.executable, "-W", "ignore", "-c", IN_CHARGE, WAITING]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    watches = [os.pidfd_open(int(process.stdout.readline())) for _ in range(2)]
+    process.send_signal(number)
+    for watch in watches:
+        assert select.select([watch], [], [], 30)[0], "a worker is still running"
+        os.close(watch)
+    assert process.wait() == status
+
+
+@pytest.mark.parametrize("value", ["0", "two", "-1"])
+def test_nonsense_number_of_processes_is_refused(monkeypatch, value):
+    monkeypatch.setenv("MARVAL_PROCESSES", value)
+    with pytest.raises(UserError, match=f"MARVAL_PROCESSES is '{value}'"):
+        workers.wanted()
+
+
+def test_one_of_several_processes_starts_no_more(monkeypatch):
+    monkeypatch.setenv("MARVAL_PROCESSES", "3")
+    assert workers.wanted() == 3
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert workers.wanted() == 1

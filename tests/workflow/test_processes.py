@@ -1,0 +1,28 @@
+"""Stage commands in several processes, as on a machine with several GPUs."""
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _two_processes(monkeypatch):
+    monkeypatch.setenv("MARVAL_PROCESSES", "2")
+
+
+def test_two_processes_draw_the_same_images(copy):
+    samples = copy.path / "results/smoke/samples/teacher-4.npz"
+    alone = samples.read_bytes()
+    samples.unlink()
+    copy.marval("sample", "smoke", "--variant", "teacher-4")
+    assert samples.read_bytes() == alone
+    assert not list((copy.path / "runs").rglob("*.npy")), "a finished stage leaves no batches behind"
+
+
+def test_mistake_in_training_is_one_line(copy):
+    copy.replace("workflow/presets/smoke.yaml", "lr: 2.0e-3, betas", "lr: 1.0, betas")
+    done = copy.marval("teacher", "smoke", "--seed", "0", check=False)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("marval: error: ")]
+    assert "teacher@smoke-0: loss_" in line

@@ -26,6 +26,7 @@ STAGES = (
     "evaluate",
     "speed",
     "official",
+    "published",
 )
 DISK_ERRORS = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",

@@ -124,12 +124,15 @@ def write_image(path: Path, pixels: np.ndarray) -> None:
         Image.fromarray(pixels).save(temporary, format="PNG")
 
 
+PASSING = (".pyc", ".part", ".part.etag", ".refused")
+
+
 def files_in(folder: Path) -> list[Path]:
-    """The files that make up a folder's content, sorted: without what Python and Snakemake leave there (see .dvcignore)."""
+    """The files that make up a folder's content, sorted: without what passes (see .dvcignore)."""
     return sorted(
         p
         for p in folder.rglob("*")
-        if p.is_file() and p.suffix != ".pyc" and p.name != ".snakemake_timestamp"
+        if p.is_file() and p.name != ".snakemake_timestamp" and not p.name.endswith(PASSING)
     )
 
 

@@ -22,11 +22,13 @@ from typing import Any
 
 import torch
 
+from marval import weights
 from marval.artifacts import digest, files_in, write_json
 from marval.errors import UserError
 from marval.launch import here
 from marval.stages.declared import Declaration, declaration
 from marval.stages.preset import Preset, load_preset, preset_path, read_yaml, stage_threads
+from marval.weights import WEIGHTS
 
 RECORDED_VERSIONS = (
     "torch",
@@ -39,6 +41,9 @@ RECORDED_VERSIONS = (
     "dvc",
     "snakemake",
 )
+
+
+INPUTS = ("results", str(WEIGHTS))  # dependencies that are data; the others are code
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,7 @@ def _set_arithmetic(preset: Preset, stage: str) -> None:
 
 
 def _require(declared: Declaration) -> None:
+    weights.require(sorted({p.parts[1] for p in declared.dependencies if p.parts[0] == str(WEIGHTS)}))
     missing = [str(p) for p in declared.dependencies if not p.exists()]
     if missing:
         raise UserError(
@@ -209,7 +215,7 @@ def _record(context: Context, started: datetime, seconds: float) -> dict[str, An
         "machine": machine(),
         "versions": versions(),
         "parameters": {str(preset_path(context.preset.name)): parameters},
-        "inputs": {str(p): digest(p) for p in declared.dependencies if p.parts[0] == "results"},
+        "inputs": {str(p): digest(p) for p in declared.dependencies if p.parts[0] in INPUTS},
         "outputs": {str(p): digest(p) for p in declared.outputs if p.parent.name != "records"},
     }
 

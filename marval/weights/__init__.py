@@ -3,10 +3,11 @@
 `workflow/weights.yaml` names them; they live in `weights/NAME/` at the root, fetched by `make weights` or put there by hand.
 """
 
-from marval.weights.registry import RemoteFile, Wanted, WeightsFile, path_of, registry, wanted
+from marval.weights.registry import WEIGHTS, RemoteFile, Wanted, WeightsFile, path_of, registry, wanted
 from marval.weights.store import fetch, missing, require, sha256_of
 
 __all__ = [
+    "WEIGHTS",
     "RemoteFile",
     "Wanted",
     "WeightsFile",

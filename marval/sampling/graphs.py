@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-Function = Callable[
-    ..., Tensor
-]  # of tensors; shapes follow from those of the inputs, and nothing is asked of the host
+Key = tuple[str, int]  # a component and what fixes its shapes for one batch size
+# of tensors; shapes follow from those of the inputs, and nothing is asked of the host
+Function = Callable[..., Tensor]
 
 
 class Runner(Protocol):
@@ -20,7 +20,7 @@ class Runner(Protocol):
         """Tensors with these values that functions may refer to beside their inputs; valid until the next call."""
         ...
 
-    def __call__(self, key: Hashable, function: Function, *inputs: Tensor) -> Tensor:
+    def __call__(self, key: Key, function: Function, *inputs: Tensor) -> Tensor:
         """The function's result, valid until the next call; equal keys mean the same function and shapes."""
         ...
 
@@ -31,7 +31,7 @@ class Direct:
     def keep(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         return tensors
 
-    def __call__(self, key: Hashable, function: Function, *inputs: Tensor) -> Tensor:
+    def __call__(self, key: Key, function: Function, *inputs: Tensor) -> Tensor:
         return function(*inputs)
 
 
@@ -41,7 +41,7 @@ class Graphs:
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
         self._kept: list[Tensor] = []
-        self._recorded: dict[Hashable, tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]] = {}
+        self._recorded: dict[Key, tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]] = {}
 
     def keep(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
         if not self._kept:
@@ -50,7 +50,7 @@ class Graphs:
             _copy(self._kept, tensors)
         return self._kept
 
-    def __call__(self, key: Hashable, function: Function, *inputs: Tensor) -> Tensor:
+    def __call__(self, key: Key, function: Function, *inputs: Tensor) -> Tensor:
         if key not in self._recorded:
             self._recorded[key] = self._record(function, inputs)
         graph, held, result = self._recorded[key]

@@ -11,6 +11,7 @@ import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from marval.config import Config
+from marval.costs.settings import BOTH, Mode
 from marval.data.latents import EncodeConfig
 from marval.data.sources import PrepareConfig
 from marval.errors import UserError
@@ -100,11 +101,14 @@ class ShowcaseConfig(Config):
 
 
 class SpeedConfig(Config):
-    """Section `speed`: which variants are timed, in turn, at which batch sizes."""
+    """Section `speed`: which variants are timed, in turn, at which batch sizes, by which samplers."""
 
     variants: list[str] = Field(min_length=1)
     batches: list[int] = Field(min_length=1)
-    repetitions: int = Field(ge=3, le=1000, description="timed rounds; each round times every variant once")
+    modes: list[Mode] = Field(BOTH, min_length=1)
+    repetitions: int = Field(
+        ge=3, le=1000, description="timed rounds; each times every variant in every mode once"
+    )
     threads: int = Field(1, gt=0)
 
 

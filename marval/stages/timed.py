@@ -1,0 +1,243 @@
+"""Whole images against the clock: every variant at every batch size, by the reference sampler and by the optimised one.
+
+`eager` is the reference, step by step as it is written; `optimised` gives the same tokens. Both end in pixels; drawing the noise
+is not part of either. Where the preset's precision is bf16 the reference runs under autocast. Time does not depend on weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from marval.costs.counting import Work
+from marval.costs.floors import Machine, floor_seconds, machine_of
+from marval.costs.image import Sampling, Works, decoding, optimised, published
+from marval.costs.settings import Mode
+from marval.costs.timing import Watched, added, fits, interleaved, median_interval, watched_method
+from marval.models.mar import MAR
+from marval.models.tokenizer import Tokenizer
+from marval.sampling.draws import draw_images
+from marval.sampling.optimised import OptimisedSampler
+from marval.sampling.reference import sample_tokens
+from marval.stages.preset import SampleConfig, SampleVariant
+from marval.stages.sample import balanced_labels, token_sampler
+
+DECODED_AT_ONCE = 32  # images: the tokenizer's activations at 256 x 256 are large
+MEGABYTE = 1 << 20
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The networks that are timed, on their device, and the settings of sampling."""
+
+    model: MAR
+    tokenizer: Tokenizer
+    sample: SampleConfig
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.mask_token.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.sample.precision == "bf16" else torch.float32
+
+    def machine(self) -> Machine:
+        weights = sum(p.numel() for p in self.model.parameters()) * self.dtype.itemsize
+        return machine_of(self.device, self.dtype, weights)
+
+
+class ImageJob:
+    """One batch of whole images; `build` before anything else."""
+
+    def __init__(self, subject: Subject, variant: SampleVariant, mode: Mode, batch: int) -> None:
+        self.subject, self.variant, self.mode, self.batch = subject, variant, mode, batch
+        self.peak_memory_mb: int | None = None
+
+    def build(self) -> None:
+        """Noise, labels and sampler."""
+        subject, variant, size = self.subject, self.variant, self.subject.model.config
+        steps = variant.diffusion_steps
+        draws = draw_images(0, range(self.batch), size.side, size.channels, steps, variant.order)
+        self.draws = draws.to(subject.device)
+        self.labels = torch.from_numpy(balanced_labels(np.arange(self.batch), size.classes)).to(
+            subject.device
+        )
+        self.inner = token_sampler(subject.sample, variant, subject.device)
+        if self.mode == "optimised":
+            ar_steps, guidance = variant.ar_steps, variant.guidance
+            self.fast = OptimisedSampler(subject.model, self.inner, ar_steps, guidance, subject.dtype)
+
+    def warm_up(self) -> None:
+        """Build and run once; on a GPU this measures the peak of memory, beside the model's own weights."""
+        device = self.subject.device
+        before = 0
+        if device.type == "cuda":
+            before = torch.cuda.memory_allocated(device)
+            torch.cuda.reset_peak_memory_stats(device)
+        self.build()
+        self()
+        if device.type == "cuda":
+            self.peak_memory_mb = (torch.cuda.max_memory_allocated(device) - before) // MEGABYTE
+
+    def __call__(self) -> None:
+        self._pixels(self.tokens())
+
+    def tokens(self) -> Tensor:
+        """`(B, N, C)`."""
+        return self._plain() if self.mode == "eager" else self.fast(self.labels, self.draws)
+
+    def _plain(self) -> Tensor:
+        subject, variant = self.subject, self.variant
+        with torch.no_grad(), self._autocast():
+            return sample_tokens(
+                subject.model, self.inner, self.labels, self.draws, variant.ar_steps, variant.guidance
+            )
+
+    def _autocast(self) -> torch.autocast:
+        device, low = self.subject.device.type, self.subject.dtype is torch.bfloat16
+        return torch.autocast(device, torch.bfloat16, enabled=low)
+
+    def _pixels(self, tokens: Tensor) -> None:
+        with torch.no_grad(), self._autocast():
+            for part in tokens.split(DECODED_AT_ONCE):
+                self.subject.tokenizer.decode(part.float())
+
+    def shares(self) -> dict[str, float]:
+        """Share of a run's time in the transformer's encoder and decoder, the head, and the tokenizer's decoder."""
+        model, device = self.subject.model, self.subject.device
+        totals: dict[str, float] = {}
+        with added(totals, "whole", device):
+            if self.mode == "eager":
+                with (
+                    watched_method(model, "encode", "encoder", totals, device),
+                    watched_method(model, "decode", "decoder", totals, device),
+                    watched_method(model.head, "forward", "head", totals, device),
+                ):
+                    tokens = self._plain()
+            else:
+                with torch.inference_mode():
+                    run = Watched(self.fast.runner(self.batch), device, totals)
+                    first = self.fast.first_conditions(self.labels)
+                    tokens = self.fast.generate(run, first, self.labels, self.draws)
+            with added(totals, "tokenizer", device):
+                self._pixels(tokens)
+        whole = totals.pop("whole")
+        return {name: round(seconds / whole, 4) for name, seconds in totals.items()}
+
+
+def measure(
+    subject: Subject,
+    variants: Mapping[str, SampleVariant],
+    modes: Sequence[Mode],
+    batch: int,
+    repetitions: int,
+    budget: float = float("inf"),
+    after_round: Callable[[], None] = lambda: None,
+) -> list[Row]:
+    """One row for each variant and mode at one batch size; a row with `skipped` where the memory is too small."""
+    jobs = {
+        (name, mode): ImageJob(subject, variant, mode, batch)
+        for name, variant in variants.items()
+        for mode in modes
+    }
+    fitting = {key: job for key, job in jobs.items() if fits(job.warm_up, subject.device)}
+    after_round()
+    seconds = interleaved(fitting, repetitions, subject.device, budget, after_round)
+    machine, decoder = subject.machine(), decoding(subject.tokenizer.config, subject.model.config.side)
+    rows: list[Row] = []
+    for (name, mode), job in jobs.items():
+        row = _named(name, job)
+        if (name, mode) in fitting:
+            taken = np.array(seconds[name, mode]) / batch
+            row |= _timed(taken) | {"shares": job.shares()} | _bounds(job, decoder, machine)
+        else:
+            row |= {"skipped": f"a batch of {batch} does not fit in memory"}
+        rows.append(row)
+    return rows
+
+
+def _named(name: str, job: ImageJob) -> Row:
+    variant, device = job.variant, job.subject.device
+    cuda = device.type == "cuda"
+    return {
+        "model": variant.model,
+        "variant": name,
+        "device": torch.cuda.get_device_name(device) if cuda else device.type,
+        "clock_mhz": _clock(device) if cuda else None,
+        "threads": torch.get_num_threads(),
+        "dtype": str(job.subject.dtype).removeprefix("torch."),
+        "batch": job.batch,
+        "ar_steps": variant.ar_steps,
+        "diffusion_steps": variant.diffusion_steps,
+        "guidance": variant.guidance,
+        "mode": job.mode,
+        "peak_memory_mb": job.peak_memory_mb,
+    }
+
+
+def _timed(seconds: np.ndarray) -> Row:
+    low, high = median_interval(seconds) if len(seconds) > 1 else (None, None)
+    return {"seconds_per_image": float(np.median(seconds)), "ci_low": low, "ci_high": high, "n": len(seconds)}
+
+
+def _bounds(job: ImageJob, decoder: Work, machine: Machine) -> Row:
+    """What the sampler of this row computes for an image, and the least time of it on this machine."""
+    variant = job.variant
+    sampling = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+    count = published if job.mode == "eager" else optimised
+    works: Works = {**count(job.subject.model.config, sampling), "tokenizer": decoder}
+    return {
+        "flops": sum(work.flops for work in works.values()),
+        "flops_by_component": {name: work.flops for name, work in works.items()},
+        "floor_seconds": floor_seconds(works, machine, job.batch, job.subject.dtype.itemsize),
+        "floor_source": machine.source,
+    }
+
+
+def _clock(device: torch.device) -> int | None:
+    """MHz of the processor just now; None without NVIDIA's management library."""
+    try:
+        return torch.cuda.clock_rate(device)
+    except (ModuleNotFoundError, RuntimeError):
+        return None
+
+
+def table(rows: Sequence[Row]) -> str:
+    """For people: time, distance from the floor and what the optimised sampler is worth; then what one step is worth."""
+    lines = [
+        f"{'variant':<14}{'K':>4}{'batch':>6}  {'mode':<10}{'ms/image':>10}  {'95% interval':<20}{'x floor':>8}"
+    ]
+    for row in rows:
+        lead = f"{row['variant']:<14}{row['ar_steps']:>4}{row['batch']:>6}  {row['mode']:<10}"
+        lines.append(lead + (row["skipped"] if "skipped" in row else _figures(row)))
+    return "\n".join([*lines, *_speedups(rows)])
+
+
+def _figures(row: Row) -> str:
+    ms, low, high = (1000 * (row[key] or np.nan) for key in ("seconds_per_image", "ci_low", "ci_high"))
+    interval = f"{low:.2f} to {high:.2f}"
+    return f"{ms:>10.2f}  {interval:<20}{row['seconds_per_image'] / row['floor_seconds']:>8.1f}"
+
+
+def _speedups(rows: Sequence[Row]) -> list[str]:
+    """The longest chain against the one step, regime by regime."""
+    timed = [row for row in rows if "skipped" not in row]
+    regimes = dict.fromkeys((row["ar_steps"], row["batch"], row["mode"]) for row in timed)
+    lines = []
+    for k, batch, mode in regimes:
+        here = [r for r in timed if (r["ar_steps"], r["batch"], r["mode"]) == (k, batch, mode)]
+        slow, fast = (f(here, key=lambda r: r["diffusion_steps"]) for f in (max, min))
+        if slow["diffusion_steps"] > 1 and fast["diffusion_steps"] == 1:
+            times = slow["seconds_per_image"] / fast["seconds_per_image"]
+            lines.append(
+                f"{fast['variant']} is {times:.1f} times as fast as {slow['variant']}: K {k}, batch {batch}, {mode}"
+            )
+    return lines

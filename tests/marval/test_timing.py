@@ -52,10 +52,10 @@ def test_interval_of_the_median_covers():
     """At least 95% by the binomial law; and not the whole range once that is wider than needed."""
     rng = np.random.default_rng(0)
     for n in (6, 9, 20):
-        draws = rng.exponential(size=(4000, n))
+        draws = rng.exponential(size=(1000, n))
         low, high = np.array([median_interval(row) for row in draws]).T
         covered = np.mean((low <= np.log(2)) & (np.log(2) <= high))
-        assert 0.945 < covered < 0.99, n
+        assert 0.94 < covered < 0.99, n
     assert median_interval(np.arange(9.0)) == (1.0, 7.0)
     assert median_interval(np.array([3.0, 1.0, 2.0])) == (1.0, 3.0)
 

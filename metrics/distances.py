@@ -50,6 +50,26 @@ def frechet_to(features: NDArray, mu: NDArray[np.float64], sigma: NDArray[np.flo
     return frechet_distance(*statistics(features), mu, sigma)
 
 
+class FrechetTarget:
+    """Given statistics, to which many distances are taken: of halves, of ever fewer samples, of every step of a training.
+
+    The trace of (sigma_1 sigma_2)^(1/2) is that of (r sigma_1 r)^(1/2) with r = sigma_2^(1/2), a symmetric matrix, whose
+    eigenvalues cost a tenth of the others': at 2048 features a second in place of ten. Reported values are torch-fidelity's.
+    """
+
+    def __init__(self, mu: NDArray[np.float64], sigma: NDArray[np.float64]) -> None:
+        self.mu, self.sigma = mu, sigma
+        values, vectors = np.linalg.eigh(sigma)
+        self.root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+
+    def distance(self, features: NDArray) -> float:
+        """The same as `frechet_to`, to rounding."""
+        mu, sigma = statistics(features)
+        shared = np.linalg.eigvalsh(self.root @ sigma @ self.root).clip(min=0)
+        apart = mu - self.mu
+        return float(apart @ apart + np.trace(sigma) + np.trace(self.sigma) - 2 * np.sqrt(shared).sum())
+
+
 def inception_score(logits: NDArray, settings: DistanceSettings) -> float:
     """exp of the mean KL divergence of p(y|x) from p(y), mean over splits; between 1 and K."""
     from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric

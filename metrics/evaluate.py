@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from metrics import distances
-from metrics.distances import DistanceSettings
+from metrics.distances import DistanceSettings, FrechetTarget
 from metrics.errors import UserError
 from metrics.extrapolation import frechet_curve, frechet_infinity
 from metrics.features import FeatureJudge, Features
@@ -90,10 +90,9 @@ def evaluate(
         by_seed = [of(f, part.labels) for f, part in zip(features, parts, strict=True)]
         return maker.of_set(metric, better, feature_judge, by_seed, protocol)
 
-    rows = [row(*entry) for entry in _distance_metrics(reference, settings, len(parts[0].images))]
-    rows[0]["curve"] = frechet_curve(
-        features[0].features, reference.mu, reference.sigma, settings.points(dimension), settings.seed
-    )
+    target = FrechetTarget(reference.mu, reference.sigma)
+    rows = [row(*entry) for entry in _distance_metrics(reference, target, settings, len(parts[0].images))]
+    rows[0]["curve"] = frechet_curve(features[0].features, target, settings.points(dimension), settings.seed)
     if samples.labels is None:
         return rows
     real = reference.class_variances()
@@ -110,7 +109,7 @@ def evaluate(
 
 
 def _distance_metrics(
-    reference: Reference, settings: EvaluationSettings, n: int
+    reference: Reference, target: FrechetTarget, settings: EvaluationSettings, n: int
 ) -> list[tuple[str, bool, Metric, Row]]:
     """(metric, higher is better, function, protocol) of what needs only features, logits and the reference."""
     taken, mu, sigma, real = settings.distances, reference.mu, reference.sigma, reference.features
@@ -123,12 +122,15 @@ def _distance_metrics(
     splits = {"splits": taken.inception_splits, "order": taken.inception_order}
 
     def infinity(f: Features, labels: NDArray[np.int64] | None) -> Value:
-        return lambda index: frechet_infinity(
-            frechet_curve(f.features[index], mu, sigma, points, settings.seed)
-        )
+        return lambda index: frechet_infinity(frechet_curve(f.features[index], target, points, settings.seed))
 
     def frechet(f: Features, labels: NDArray[np.int64] | None) -> Value:
-        return lambda index: distances.frechet_to(f.features[index], mu, sigma)
+        def distance(index: NDArray[np.int64]) -> float:
+            if len(index) < len(f.features):  # one of the halves that the interval is made of
+                return target.distance(f.features[index])
+            return distances.frechet_to(f.features[index], mu, sigma)
+
+        return distance
 
     def inception(f: Features, labels: NDArray[np.int64] | None) -> Value:
         return lambda index: distances.inception_score(f.logits[index], taken)

@@ -8,11 +8,11 @@ part of that bias away (the reference's own part stays: its statistics are taken
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.distances import frechet_to
+from metrics.distances import FrechetTarget
 
 
 def frechet_curve(
-    features: NDArray, mu: NDArray[np.float64], sigma: NDArray[np.float64], points: int, seed: int
+    features: NDArray, target: FrechetTarget, points: int, seed: int
 ) -> list[tuple[int, float]]:
     """(N, FD of N random samples), `points` of them, evenly spaced in 1 / N from a fifth of the samples to
     all.
@@ -21,7 +21,7 @@ def frechet_curve(
     shares = 1 / np.linspace(5, 1, points)
     rng = np.random.default_rng(seed)
     sizes = [max(2, round(n * share)) for share in shares]
-    return [(m, frechet_to(features[rng.permutation(n)[:m]], mu, sigma)) for m in sizes]
+    return [(m, target.distance(features[rng.permutation(n)[:m]])) for m in sizes]
 
 
 def frechet_infinity(curve: list[tuple[int, float]]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
 from marval.stages.preset import SampleConfig, SampleVariant
 from marval.stages.sample import balanced_labels, sample_images
-from metrics.distances import frechet_to
+from metrics.distances import FrechetTarget
 from metrics.judges import OpenedJudges
 from metrics.judging import judge_images
 from metrics.samples import Samples
@@ -26,6 +27,10 @@ class Watch:
         self, judges: OpenedJudges, tokenizer: Tokenizer, config: SampleConfig, variant: SampleVariant
     ) -> None:
         self.judges, self.tokenizer, self.config, self.variant = judges, tokenizer, config, variant
+
+    @cached_property
+    def _target(self) -> FrechetTarget:
+        return FrechetTarget(self.judges.reference.mu, self.judges.reference.sigma)
 
     def judged(self, rows: list[dict[str, float]]) -> list[dict[str, Any]]:
         """The looked-at rows of a curve in the form of `metrics.hacking.watch`."""
@@ -51,9 +56,8 @@ class Watch:
         )
         labels = balanced_labels(np.arange(IMAGES), model.config.classes)
         judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), judges.features, judges.scorers)
-        reference = judges.reference
         return {
             **{j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers},
             "class_accuracy": float((judged.features.logits.argmax(1) == labels).mean()),
-            "frechet_distance": frechet_to(judged.features.features, reference.mu, reference.sigma),
+            "frechet_distance": self._target.distance(judged.features.features),
         }

@@ -124,3 +124,14 @@ def test_kernel_distance_takes_smaller_subsets_of_small_sets(found: Features) ->
 
 def test_features_do_not_depend_on_the_batch(held_out: Samples, cnn: judges.Cnn, found: Features) -> None:
     assert np.allclose(extract(cnn, held_out, batch=37).features, found.features, atol=1e-5)
+
+
+@pytest.mark.parametrize("n", [20, 400])  # 20: fewer images than features
+def test_distance_to_a_target_is_the_same(found: Features, reference: Reference, n: int) -> None:
+    target = distances.FrechetTarget(reference.mu, reference.sigma)
+    some = found.features[:n]
+    expected = distances.frechet_to(some, reference.mu, reference.sigma)
+    assert target.distance(some) == pytest.approx(expected, rel=1e-6)
+    singular = np.diag([1.0, 4.0] + [0.0] * 30)
+    flat = distances.FrechetTarget(np.zeros(32), singular).distance(some)
+    assert flat == pytest.approx(distances.frechet_to(some, np.zeros(32), singular), rel=1e-5)

@@ -131,9 +131,8 @@ def _names(config: HubConfig, feature: Any) -> list[str]:
         )
     if not config.imagenet_names:
         return list(names)
-    known = imagenet.entity_names()
-    if len(names) != len(known):
+    if len(names) != len(imagenet.wnids()):
         raise UserError(
-            f"prepare.imagenet_names is true, but {config.dataset} has {len(names)} classes, not {len(known)}"
+            f"prepare.imagenet_names is true, but {config.dataset} has {len(names)} classes, not 1000"
         )
-    return known
+    return imagenet.entity_names()

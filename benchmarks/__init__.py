@@ -1,0 +1,1 @@
+"""Reference against optimised code, in one run: `python -m benchmarks`."""

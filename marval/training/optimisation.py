@@ -35,10 +35,9 @@ def decay_groups(module: nn.Module, weight_decay: float, exempt: Iterable[nn.Mod
 def build_optimiser(
     module: nn.Module, config: OptimiserConfig, exempt: Iterable[nn.Module] = ()
 ) -> torch.optim.Optimizer:
-    """AdamW over the trainable parameters of `module`, updating all tensors of a group at once."""
+    """AdamW over the trainable parameters of `module`; one kernel updates all tensors of a group, on the CPU too."""
     groups = [g for g in decay_groups(module, config.weight_decay, exempt) if g["params"]]
-    fused = all(p.is_cuda for g in groups for p in g["params"])
-    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=fused, foreach=not fused)
+    return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
 def warmup_factor(step: int, warmup_steps: int) -> float:

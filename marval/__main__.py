@@ -25,6 +25,7 @@ STAGES = (
     "sample",
     "evaluate",
     "speed",
+    "latency",
     "official",
     "published",
 )

@@ -27,7 +27,7 @@ from marval.artifacts import digest, files_in, write_json
 from marval.errors import UserError
 from marval.launch import here
 from marval.stages.declared import Declaration, declaration
-from marval.stages.preset import Preset, load_preset, preset_path, read_yaml, stage_threads
+from marval.stages.preset import AnyPreset, Preset, load_preset, preset_path, read_yaml, stage_threads
 from marval.weights import WEIGHTS
 
 RECORDED_VERSIONS = (
@@ -50,11 +50,17 @@ INPUTS = ("results", str(WEIGHTS))  # dependencies that are data; the others are
 class Context:
     """One run of one stage."""
 
-    preset: Preset
+    settings: AnyPreset
     declared: Declaration
     variant: str | None
     seed: int | None
     checkpoints: Path  # folder of this very computation: settings, inputs and code are in its name
+
+    @property
+    def preset(self) -> Preset:
+        """The settings of a reproduction."""
+        assert isinstance(self.settings, Preset)
+        return self.settings
 
     @property
     def label(self) -> str:
@@ -63,7 +69,7 @@ class Context:
 
     @property
     def results(self) -> Path:
-        return Path("results") / self.preset.name
+        return Path("results") / self.settings.name
 
     def model_path(self, model: str, seed: int) -> Path:
         """Weights of a trained model."""
@@ -112,7 +118,7 @@ def stage_share(
         yield Context(preset, declared, variant, seed, folder)
 
 
-def _set_arithmetic(preset: Preset, stage: str) -> None:
+def _set_arithmetic(preset: AnyPreset, stage: str) -> None:
     """CPU runs repeat bit for bit. On GPUs some networks have operations that cannot, and the others would pay for it."""
     on_cpu = here().device.type == "cpu"  # asked first: connecting with other processes sets threads too
     torch.set_num_threads(stage_threads(preset, stage))
@@ -204,7 +210,7 @@ def _record(context: Context, started: datetime, seconds: float) -> dict[str, An
     }
     return {
         "stage": declared.name,
-        "preset": context.preset.name,
+        "preset": context.settings.name,
         "command": declared.command,
         "started": started.isoformat(timespec="seconds"),
         "wall_seconds": round(seconds, 2),
@@ -214,7 +220,7 @@ def _record(context: Context, started: datetime, seconds: float) -> dict[str, An
         "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!dvc.lock")),
         "machine": machine(),
         "versions": versions(),
-        "parameters": {str(preset_path(context.preset.name)): parameters},
+        "parameters": {str(preset_path(context.settings.name)): parameters},
         "inputs": {str(p): digest(p) for p in declared.dependencies if p.parts[0] in INPUTS},
         "outputs": {str(p): digest(p) for p in declared.outputs if p.parent.name != "records"},
     }

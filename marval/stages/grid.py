@@ -20,6 +20,8 @@ from marval.stages.preset import (
     PUBLISHED_JUDGES,
     REAL,
     TEACHER,
+    AnyPreset,
+    LatencyPreset,
     OfficialTokenizer,
     Preset,
     load_preset,
@@ -34,7 +36,7 @@ HEADER = "# Written by `python -m marval runs` from params.yaml and the presets;
 # every stage that dvc.yaml multiplies out; DVC wants a list for each, be it empty
 STAGES = (
     *("prepare", "tokenizer", "official", "encode", "judges", "published", "calibrate", "showcase", "speed"),
-    *("teacher", "distill", "reinforce", "sample", "evaluate", "report"),
+    *("teacher", "distill", "reinforce", "sample", "evaluate", "report", "latency", "latency_report"),
 )
 KEY_PARTS = ("preset", "variant", "seed")
 
@@ -73,8 +75,11 @@ def expand(names: list[str]) -> dict[str, dict[str, Item]]:
     return lists
 
 
-def _items(preset: Preset) -> Iterator[tuple[str, Item]]:
+def _items(preset: AnyPreset) -> Iterator[tuple[str, Item]]:
     base = {"preset": preset.name}
+    if isinstance(preset, LatencyPreset):
+        yield from (("latency", base), ("latency_report", base))
+        return
     for stage in ("calibrate", "report"):
         yield stage, base
     for stage in ("prepare", "encode"):

@@ -16,7 +16,7 @@ from marval.launch import here
 from marval.models.mar import MAR, MARConfig
 from marval.progress import Progress
 from marval.stages.context import Context
-from marval.stages.preset import SampleConfig, SampleVariant
+from marval.stages.preset import LatencyPreset, SampleConfig, SampleVariant
 from marval.stages.speed import random_tokenizer
 from marval.stages.timed import Row, Subject, measure, table
 from marval.training.seeding import seed_construction
@@ -26,7 +26,9 @@ ONE_STEP_T = 900  # any noise level takes the same time
 
 def run(context: Context) -> None:
     """Write one row for each model, variant, mode, number of AR steps and batch size, and print them."""
-    config: LatencyConfig = context.preset.latency
+    preset = context.settings
+    assert isinstance(preset, LatencyPreset)
+    config = preset.latency
     device = here().device
     scale = config.gpu if device.type == "cuda" else config.cpu
     sizes = sum(len(regime.batches) * len(regime.models) for regime in scale.regimes)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from marval.config import Config
-from marval.costs.settings import BOTH, Mode
+from marval.costs.settings import BOTH, LatencyConfig, Mode
 from marval.data.latents import EncodeConfig
 from marval.data.sources import PrepareConfig
 from marval.errors import UserError
@@ -112,8 +112,18 @@ class SpeedConfig(Config):
     threads: int = Field(1, gt=0)
 
 
+class LatencyPreset(Config):
+    """A preset that times networks with random weights and has nothing else."""
+
+    name: str
+    description: str
+    latency: LatencyConfig
+    resources: Resources = Resources()
+    published_files: ClassVar[list[str]] = []
+
+
 class Preset(Config):
-    """The whole file."""
+    """A reproduction, from data to report."""
 
     name: str
     description: str
@@ -196,7 +206,10 @@ class Preset(Config):
         return settings.seeds or self.model_seeds(settings.model)
 
 
-def stage_threads(preset: Preset | None, stage: str) -> int:
+AnyPreset = Preset | LatencyPreset
+
+
+def stage_threads(preset: AnyPreset | None, stage: str) -> int:
     """CPU threads of a stage, from its settings: they may change the last bit of a result, so they are a parameter."""
     section: Any = getattr(preset, stage, None)
     section = getattr(section, "training", section)
@@ -230,29 +243,30 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 
 
-def load_preset(name: str) -> Preset:
+def load_preset(name: str) -> AnyPreset:
     """Read and check a preset; UserError names the file, the key, the value and the nearest valid name."""
     path = preset_path(name)
     content = read_yaml(path)
     if not isinstance(content, dict):
         raise UserError(f"{path} is not a mapping of sections: start from workflow/presets/digits.yaml")
+    kind = LatencyPreset if "latency" in content else Preset
     try:
-        preset = Preset.model_validate(content)
+        preset: AnyPreset = kind.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error, content)}") from None
+        raise UserError(f"{path}: {_explain(error, kind)}") from None
     if preset.name != name:
         raise UserError(f"{path}: name is {preset.name!r} but the file is {name}.yaml: make them the same")
     return preset
 
 
-def _explain(error: ValidationError, content: dict) -> str:
+def _explain(error: ValidationError, kind: type[Config]) -> str:
     """The first problem in one line, and how many more there are."""
     # a misspelt key is also reported as a missing one: say what was written, not what was not
     first, *others = sorted(error.errors(), key=lambda problem: problem["type"] == "missing")
     location = _written(first["loc"])
     key = ".".join(str(part) for part in location)
     if first["type"] == "extra_forbidden":
-        text = f"{key} is not a setting{_nearest(str(location[-1]), _siblings(Preset, first['loc']))}"
+        text = f"{key} is not a setting{_nearest(str(location[-1]), _siblings(kind, first['loc']))}"
     elif first["type"] == "missing":
         text = f"{key} is missing"
     elif first["type"] == "value_error":

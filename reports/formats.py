@@ -61,6 +61,20 @@ class Speed:
     shares: dict[str, float]
     floor_seconds: float | None
     file: Path
+    dtype: str = ""
+    flops: float | None = None  # of one image
+    peak_memory_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A row of speed.json without a time, and why it has none."""
+
+    model: str
+    variant: str
+    batch: int
+    mode: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,10 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
+def _optional(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def read_metrics(path: Path) -> dict[str, Metric]:
     """{metric name: row} of metrics/VARIANT.json."""
     return {row["metric"]: _metric(row, path) for row in read_rows(path)}
@@ -137,14 +155,26 @@ def _metric(row: dict[str, Any], path: Path) -> Metric:
     )
 
 
-def read_speed(path: Path) -> list[Speed]:
-    """The rows of speed.json."""
-    return [_speed(row, path) for row in read_rows(path)]
+def read_speed(path: Path) -> tuple[list[Speed], list[Skipped]]:
+    """The rows of speed.json: those with a time, and those that say why they have none."""
+    rows = read_rows(path)
+    timed = [_speed(row, path) for row in rows if not row.get("skipped")]
+    return timed, [_skipped(row) for row in rows if row.get("skipped")]
+
+
+def _skipped(row: dict[str, Any]) -> Skipped:
+    return Skipped(
+        model=str(row.get("model", "")),
+        variant=str(row.get("variant", "")),
+        batch=int(row["batch"]),
+        mode=str(row.get("mode", "")),
+        reason=str(row["skipped"]),
+    )
 
 
 def _speed(row: dict[str, Any], path: Path) -> Speed:
     shares = row.get("shares") or row.get("component_shares") or {k: row[k] for k in SHARES if k in row}
-    floor = row.get("floor_seconds")
+    floor, flops, memory = (_optional(row.get(k)) for k in ("floor_seconds", "flops", "peak_memory_mb"))
     return Speed(
         model=str(row["model"]),
         variant=str(row["variant"]),
@@ -157,8 +187,11 @@ def _speed(row: dict[str, Any], path: Path) -> Speed:
             float(row["seconds_per_image"]), _number(row.get("ci_low")), _number(row.get("ci_high"))
         ),
         shares={str(k): float(v) for k, v in shares.items() if v is not None},
-        floor_seconds=None if floor is None else float(floor),
+        floor_seconds=floor,
         file=path,
+        dtype=str(row.get("dtype") or ""),
+        flops=flops,
+        peak_memory_mb=memory,
     )
 
 

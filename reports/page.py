@@ -12,16 +12,18 @@ from markupsafe import Markup
 from reports.claims import Claim, Part, as_rows
 from reports.figures import Drawing
 from reports.formats import Record
-from reports.paper import Paper
+from reports.paper import Paper, command
 from reports.provenance import Provenance
+from reports.regimes import Regime, regimes
 from reports.results import Results
 from reports.samples import Gallery
+from reports.scope import scope_of
+from reports.split import split
 from reports.tables import Table
 from reports.tables.costs import machine
-from reports.wording import bounds, limit, number, seconds
+from reports.wording import bounds, interval, limit, number, seconds
 
 TEMPLATES = Path(__file__).parent / "templates"
-SMALL = 3  # how much small pictures are enlarged; their pixels stay sharp
 
 
 def environment() -> Environment:
@@ -54,7 +56,10 @@ def render(
             when=last_started(results),
             paper=paper.content,
             claims=[_claim(claim, evidence[claim.id]) for claim in claims],
-            scope_note=_scope_note(results, claims),
+            scope_note=_scope_note(results, paper, claims),
+            measures_quality=results.measures_quality,
+            split=[sentence for sentence in map(split, _claimed(results, paper)) if sentence],
+            others=_others(results, paper),
             failed_checks=results.distance_untrusted,
             headline_speedup=number(speedup),
             teacher_steps=paper.teacher_steps,
@@ -79,13 +84,29 @@ def last_started(results: Results) -> str:
     return f"{day} {time[:5]} UTC" if time else latest
 
 
-def _scope_note(results: Results, claims: list[Claim]) -> str:
-    if results.is_full_scale:
+def _claimed(results: Results, paper: Paper) -> list[Regime]:
+    """The claim's regime for each model size and device."""
+    return [r for r in regimes(results, paper.teacher_steps) if r.is_claimed]
+
+
+def _others(results: Results, paper: Paper) -> str:
+    """The least and the most speed-up outside the claim's regime, in words."""
+    found = [r for r in regimes(results, paper.teacher_steps) if not r.is_claimed]
+    if not found:
+        return ""
+    least, most = (f(found, key=lambda r: r.speedup.value) for f in (min, max))
+    told = [f"{interval(r.speedup)} times ({r.name})" for r in (least, most)]
+    return told[0] if least is most else f"{told[0]} to {told[1]}"
+
+
+def _scope_note(results: Results, paper: Paper, claims: list[Claim]) -> str:
+    scope = scope_of(results, paper)
+    if scope.is_full:
         return ""
     full = [claim.id for claim in claims if claim.scope == "full"]
     rest = "claims marked “proxy” are" if full else "every claim here is"
     return (
-        f"The preset {results.preset} does not use ImageNet: {rest} tested on a stand-in. "
+        f"The preset {results.preset} is not the paper's setting ({'; '.join(scope.differs)}): {rest} tested on a stand-in. "
         "A proxy can support or contradict the method, not the paper's numbers."
     )
 
@@ -105,6 +126,7 @@ def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:
         "bounds": bounds(claim.estimate),
         "parts": [_part(part) for part in claim.parts],
         "beside": claim.beside,
+        "command": command(claim.at_full_scale) if claim.at_full_scale else "",
         "tolerances": claim.tolerances,
         "evidence": evidence,
     }
@@ -135,7 +157,7 @@ def _gallery(gallery: Gallery) -> dict[str, Any]:
             "caption": p.caption,
             "pixelated": p.pixelated,
             "tall": p.height > p.width,
-            "shown_width": min(p.width * (2 if p.pixelated else 1), 1080),
+            "shown_width": min(round(p.width * p.scale), 1080),
         }
         for p in gallery.pictures
     ]
@@ -160,10 +182,15 @@ def _record(record: Record) -> dict[str, Any]:
         "memory": f"{number(float(memory))} MB"
         if isinstance(memory, int | float) and math.isfinite(memory)
         else "",
+        "energy": _energy(record.get("energy_joules")),
         "facts": [(name, value) for name, value in facts.items() if value],
         "inputs": record.get("inputs") or {},
         "outputs": record.get("outputs") or {},
     }
+
+
+def _energy(joules: Any) -> str:
+    return f"{number(float(joules) / 1000)} kJ" if isinstance(joules, int | float) else ""
 
 
 def _commit(record: Record) -> str:

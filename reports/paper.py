@@ -9,6 +9,11 @@ from typing import Any
 import yaml
 
 
+def command(preset: str) -> str:
+    """What runs a preset from data to report."""
+    return f"make reproduce PRESET={preset}"
+
+
 class Paper:
     """The paper's tables and claims by name. A number that is not known to us is None."""
 
@@ -55,6 +60,10 @@ class Paper:
         """Table 2: after reward fine-tuning minus before."""
         before, after = (self.row("table2", role=role).get(metric) for role in ("student", "reinforced"))
         return None if before is None or after is None else after - before
+
+    def needs(self, preset: str) -> str:
+        """What a full-scale preset needs that a small machine lacks."""
+        return str(self.content["full_scale"]["needs"][preset])
 
     @property
     def best_guidance(self) -> float:

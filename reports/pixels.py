@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-TILE = 96  # the longest side of a shown image, pixels; larger ones are scaled down
+TILE = 160  # the longest side of an embedded image, pixels; larger ones are scaled down
+SHOWN = 112  # the longest side on the page; the rest is for who looks closer
 LOSSLESS = 48  # up to this side images are PNG and drawn with hard pixels; beyond, JPEG keeps the page small
 READABLE = 1 << 30  # bytes of a compressed array that a report will unpack
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An embedded image; `pixelated` asks for hard pixels when enlarged."""
+    """An embedded image, to be shown `scale` times its size; `pixelated` asks for hard pixels when enlarged."""
 
     uri: str
     alt: str
@@ -26,6 +27,7 @@ class Picture:
     width: int
     height: int
     pixelated: bool = False
+    scale: float = 1.0
 
 
 def grid(images: NDArray, columns: int, alt: str, caption: str, gap: int = 2) -> Picture:
@@ -54,9 +56,9 @@ def grid(images: NDArray, columns: int, alt: str, caption: str, gap: int = 2) ->
         canvas.save(stream, format="PNG", optimize=True)
     else:
         canvas.save(stream, format="JPEG", quality=85)
-    return Picture(
-        _uri(stream.getvalue(), "png" if small else "jpeg"), alt, caption, *canvas.size, pixelated=small
-    )
+    uri = _uri(stream.getvalue(), "png" if small else "jpeg")
+    shown = 2.0 if small else min(1.0, SHOWN / max(high, wide))
+    return Picture(uri, alt, caption, *canvas.size, pixelated=small, scale=shown)
 
 
 def file_picture(path: Path, alt: str, caption: str, longest: int = 900) -> Picture:
@@ -65,9 +67,9 @@ def file_picture(path: Path, alt: str, caption: str, longest: int = 900) -> Pict
 
     with Image.open(path) as image:
         if max(image.size) <= longest:
-            return Picture(
-                _uri(path.read_bytes(), "png"), alt, caption, *image.size, pixelated=max(image.size) < 500
-            )
+            small = max(image.size) < 500
+            uri = _uri(path.read_bytes(), "png")
+            return Picture(uri, alt, caption, *image.size, pixelated=small, scale=2.0 if small else 1.0)
         shown = image.convert("RGB")
         shown.thumbnail((longest, longest))
     stream = io.BytesIO()

@@ -39,15 +39,18 @@ class Provenance:
     def source(self, file: Path) -> Source:
         if file not in self._sources:
             label = self._results.label(file)
-            record = next(
-                (r for r in reversed(self._results.records) if _recorded(r, label) is not None), None
-            )
+            record = next((r for r in reversed(self._results.records) if _names(r, file, label)), None)
             self._sources[file] = Source(f"{self._prefix}-{len(self._sources) + 1}", label, md5(file), record)
         return self._sources[file]
 
     @property
     def sources(self) -> list[Source]:
         return list(self._sources.values())
+
+
+def _names(record: Record, file: Path, label: str) -> bool:
+    """Whether a stage run left a file: as an output that it recorded, or as the record itself."""
+    return record.file == file or _recorded(record, label) is not None
 
 
 def _recorded(record: Record | None, label: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from reports.formats import (
     DAMAGE,
     Metric,
     Record,
+    Skipped,
     Speed,
     read_curve,
     read_json,
@@ -81,6 +81,8 @@ class Results:
         """{variant: {metric name: row}}."""
         read = {path.stem: self.read(path, read_metrics) for path in self._folder("metrics", ".json")}
         unscored = [variant for variant in self.variants if variant not in read]
+        if not self.measures_quality:
+            return {}
         if not read:
             self.problems.append("metrics/ is empty: no variant has been evaluated")
         elif unscored:
@@ -88,8 +90,17 @@ class Results:
         return {variant: rows for variant, rows in read.items() if rows is not None}
 
     @cached_property
+    def _timings(self) -> tuple[list[Speed], list[Skipped]]:
+        return self.read(self.root / "speed.json", read_speed) or ([], [])
+
+    @property
     def speed(self) -> list[Speed]:
-        return self.read(self.root / "speed.json", read_speed) or []
+        return self._timings[0]
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """What the speed stage could not time, and why."""
+        return self._timings[1]
 
     @cached_property
     def records(self) -> list[Record]:
@@ -100,8 +111,7 @@ class Results:
 
     @cached_property
     def judges(self) -> list[dict[str, Any]]:
-        rows = self.read(self.root / "judges" / "quality.json", read_rows)
-        return rows or []
+        return self.read(self.root / "judges" / "quality.json", read_rows, self.measures_quality) or []
 
     @cached_property
     def calibration(self) -> list[dict[str, Any]]:
@@ -116,7 +126,8 @@ class Results:
 
     @cached_property
     def classes(self) -> list[str]:
-        return self.read(self.root / "data" / "classes.json", lambda p: [str(x) for x in read_json(p)]) or []
+        names = self.read(self.root / "data" / "classes.json", read_json, self.measures_quality)
+        return [str(name) for name in names or []]
 
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
@@ -127,16 +138,11 @@ class Results:
     # --- questions ----------------------------------------------------------------------
 
     @property
-    def is_full_scale(self) -> bool:
-        """Whether the images are ImageNet's; every other preset tests a claim by proxy."""
-        data = json.dumps(self.settings.get("data", ""), default=str).lower()
-        return self.preset.startswith("imagenet") or "imagenet" in data
-
-    @property
-    def size(self) -> str | None:
-        """The paper's model size that the preset uses: B, L, H, or None for a smaller model."""
-        names = {"base": "B", "large": "L", "huge": "H"}
-        return next((size for name, size in names.items() if self.preset.endswith(name)), None)
+    def measures_quality(self) -> bool:
+        """Whether there are images at all; a preset without data (known to be so) measures time alone."""
+        return (
+            not self.settings or bool(self.settings.get("prepare")) or bool(self._folder("metrics", ".json"))
+        )
 
     @property
     def distance_untrusted(self) -> list[str]:
@@ -181,6 +187,13 @@ class Results:
             return row.estimate.value
         told = (rows[name].protocol.get("real") for rows in self.metrics.values() if name in rows)
         return next((float(value) for value in told if value is not None), None)
+
+    def device(self, row: Speed) -> str:
+        """What a row was timed on; an accelerator by the name that the stage's record has."""
+        if "cpu" in row.device.lower():
+            return row.device
+        machines = (r.get("machine") or {} for r in self.records if r.stage.startswith("speed"))
+        return next((str(m["gpu"]) for m in machines if m.get("gpu")), row.device)
 
     def ar_steps(self, variant: str) -> int | None:
         steps = self.variants.get(variant, {}).get("ar_steps")

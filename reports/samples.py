@@ -15,7 +15,7 @@ from reports.results import Results
 
 DRAW_SEED = 20251119  # of the choice of images; printed in the page
 CLASSES = 10
-EACH = 6  # images of a class
+EACH = 5  # images of a class
 SHOWN = 8  # images of a showcase
 STRIP = 9  # moments of one unmasking order
 
@@ -46,7 +46,7 @@ def galleries(results: Results, paper: Paper) -> list[Gallery]:
 
 
 def _side_by_side(results: Results, paper: Paper) -> Gallery:
-    wanted = ("real", f"teacher-{paper.teacher_steps}", "teacher-1", "marval", "marval-rl")
+    wanted = ("real", f"teacher-{paper.teacher_steps}", "marval", "marval-rl", "teacher-1")
     files = {v: results.root / "samples" / f"{v}.npz" for v in wanted}
     keys = {v: k for v, f in files.items() if (k := results.read(f, _keys, required=False)) is not None}
     models = [v for v in keys if v != "real"]
@@ -68,7 +68,8 @@ def _side_by_side(results: Results, paper: Paper) -> Gallery:
             pictures.append(grid(images, columns, _alt(results, variant, chosen), variant))
     text = (
         "Each place shows the same class, model seed and image index in every picture, so the same noise and the same "
-        f"unmasking order. Rows are classes. The images were drawn at random with seed {DRAW_SEED}, not picked."
+        f"unmasking order. Classes and images were drawn at random with seed {DRAW_SEED}, not picked. Rows, from the top: "
+        f"{', '.join(_class_names(results, chosen))}{_of_how_many(results, chosen)}."
     )
     return Gallery(title, text, pictures or _ready_made(results, wanted))
 
@@ -104,12 +105,19 @@ def _find(keys: NDArray, chosen: NDArray) -> NDArray:
     return np.array([place[tuple(key)] for key in chosen.tolist()])
 
 
+def _class_names(results: Results, chosen: NDArray) -> list[str]:
+    names = results.classes
+    return [names[c] if c < len(names) else f"class {c}" for c in dict.fromkeys(chosen[:, 2].tolist())]
+
+
+def _of_how_many(results: Results, chosen: NDArray) -> str:
+    shown = len(set(chosen[:, 2].tolist()))
+    return f" ({shown} of {len(results.classes)} classes)" if shown < len(results.classes) else ""
+
+
 def _alt(results: Results, variant: str, chosen: NDArray) -> str:
-    names = [
-        results.classes[c] if c < len(results.classes) else f"class {c}"
-        for c in dict.fromkeys(chosen[:, 2].tolist())
-    ]
-    return f"{len(chosen)} samples of {variant}; rows from top to bottom: {', '.join(names)}"
+    names = ", ".join(_class_names(results, chosen))
+    return f"{len(chosen)} samples of {variant}; rows from top to bottom: {names}"
 
 
 def _ready_made(results: Results, variants: tuple[str, ...]) -> list[Picture]:

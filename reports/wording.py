@@ -55,13 +55,19 @@ def interval(estimate: Estimate | None) -> str:
 
 
 def bounds(estimate: Estimate | None) -> str:
-    """`0.880, 0.952`, with the decimals of the value; empty for what is exact or has no interval."""
+    """`0.880, 0.952`: the decimals of the value, fewer where the interval is too wide for them.
+
+    Empty for what is exact or has no interval.
+    """
     if estimate is None or not estimate.has_interval or estimate.low == estimate.high:
         return ""
     text = number(estimate.value)
     if "e" in text or not math.isfinite(estimate.value):
         return f"{number(estimate.low)}, {number(estimate.high)}"
-    places = len(text.partition(".")[2])
+    width = estimate.high - estimate.low
+    places = len(text.partition(".")[2]) if estimate.value else 6
+    if math.isfinite(width):
+        places = min(places, max(0, 2 - math.floor(math.log10(width))))
     return ", ".join(
         f"{x:,.{places}f}" if math.isfinite(x) else number(x) for x in (estimate.low, estimate.high)
     )

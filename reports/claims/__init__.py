@@ -11,7 +11,7 @@ from reports.claims.quality import quality
 from reports.claims.reward import reward
 from reports.claims.speedup import speedup
 from reports.formats import md5
-from reports.paper import Paper
+from reports.paper import Paper, command
 from reports.results import Results
 
 CLAIMS = (one_step, speedup, quality, reward, guidance)
@@ -21,7 +21,12 @@ __all__ = ["CLAIMS", "Claim", "Part", "Verdict", "as_rows", "evaluate"]
 
 def evaluate(results: Results, paper: Paper) -> list[Claim]:
     """C1 to C5 in order; every one of them, whatever is missing."""
-    return [test(results, paper) for test in CLAIMS]
+    claims = [test(results, paper) for test in CLAIMS]
+    for claim in claims:
+        preset = str(paper.claims[claim.id]["preset"])
+        tested = claim.scope == "full" and claim.verdict is not Verdict.NOT_ATTEMPTED
+        claim.at_full_scale = "" if tested or preset == results.preset else preset
+    return claims
 
 
 def as_rows(claims: list[Claim], results: Results) -> list[dict[str, Any]]:
@@ -43,6 +48,7 @@ def _row(claim: Claim, results: Results) -> dict[str, Any]:
         "ci_high": finite(ours.high) if ours else None,
         "verdict": str(claim.verdict),
         "why": claim.why,
+        "at_full_scale": command(claim.at_full_scale) if claim.at_full_scale else None,
         "parts": [_part(part) for part in claim.parts],
         "tolerances": claim.tolerances,
         "beside": claim.beside,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, difference
+from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, Rule, difference
 from reports.claims.model import Claim, Part, Verdict, above, below
 from reports.intervals import Estimate, ratio
 from reports.paper import Paper
 from reports.results import Results
+from reports.scope import scope_of
 from reports.wording import limit
 
 
 def guidance(results: Results, paper: Paper) -> Claim:
-    entry = paper.claims["C5"]
+    entry, scope = paper.claims["C5"], scope_of(results, paper)
     grid = {
         w: v for w, v in results.guidance_grid(paper.best_guidance).items() if results.metric(v, DISTANCE)
     }
@@ -22,41 +23,52 @@ def guidance(results: Results, paper: Paper) -> Claim:
         claim=entry["claim"],
         short=entry["short"],
         source=entry["source"],
-        scope="full" if results.is_full_scale else "proxy",
+        scope=str(scope),
         quantity="guidance scale w with the smallest distance (interval: scales not clearly worse)",
         paper=paper.best_guidance,
         estimate=_best_with_range(results, grid) if len(grid) >= 3 else None,
-        parts=_parts(results, grid),
+        parts=_parts(results, grid, paper.best_guidance if scope.is_full else None),
         tolerances=entry["tolerances"],
         beside=[],
     )
 
 
-def _parts(results: Results, grid: dict[float, str]) -> list[Part]:
+def _parts(results: Results, grid: dict[float, str], told: float | None) -> list[Part]:
+    """`told` is the paper's best scale, to which full scope is held."""
     if len(grid) < 3:
         why = f"an optimum inside the grid needs three guidance scales, measured: {len(grid)}"
         return [Part("best inside the grid", Verdict.NOT_ATTEMPTED, why)]
-    best = _best(results, grid)
-    scales = list(grid)
+    best, scales = _best(results, grid), list(grid)
     parts = [_inside(results, grid, best)]
-    if best != scales[-1]:
-        rising = [(a, b) for a, b in pairwise(scales) if a >= best]
-        parts += [
-            Comparison(
-                f"distance rises from w={limit(a)} to {limit(b)}", DISTANCE, grid[b], grid[a], above, 1.0
-            ).part(results)
-            for a, b in rising
-        ]
-    parts += [
-        Comparison(
-            f"diversity falls from w={limit(a)} to {limit(b)}", DIVERSITY, grid[b], grid[a], below, 1.0
-        ).part(results)
-        for a, b in pairwise(scales)
-    ]
-    first, last = grid[scales[0]], grid[scales[-1]]
-    title = f"Inception Score rises from w={limit(scales[0])} to {limit(scales[-1])}"
-    parts.append(Comparison(title, "inception_score", last, first, above, 0.0, difference).part(results))
-    return parts
+    if told in grid:
+        parts.append(_papers_best(results, grid, told))
+    steps = list(pairwise(scales))
+    rising = [(a, b) for a, b in steps if a >= best]
+    parts += [_step(results, grid, "distance rises", DISTANCE, a, b, above) for a, b in rising]
+    if told is None or results.metric(grid[best], DIVERSITY):
+        parts += [_step(results, grid, "diversity falls", DIVERSITY, a, b, below) for a, b in steps]
+    # Table 3 has the Inception Score rising at every step; on a proxy, whose score is soon at its ceiling, from end to end
+    ends = steps if told is not None else [(scales[0], scales[-1])]
+    return parts + [_score_rises(results, grid, a, b) for a, b in ends]
+
+
+def _step(
+    results: Results, grid: dict[float, str], name: str, metric: str, a: float, b: float, rule: Rule
+) -> Part:
+    title = f"{name} from w={limit(a)} to {limit(b)}"
+    return Comparison(title, metric, grid[b], grid[a], rule, 1.0).part(results)
+
+
+def _score_rises(results: Results, grid: dict[float, str], a: float, b: float) -> Part:
+    title = f"Inception Score rises from w={limit(a)} to {limit(b)}"
+    return Comparison(title, "inception_score", grid[b], grid[a], above, 0.0, difference).part(results)
+
+
+def _papers_best(results: Results, grid: dict[float, str], told: float) -> Part:
+    """The paper's best scale against the best of the others."""
+    others = {w: v for w, v in grid.items() if w != told}
+    rival = others[_best(results, others)]
+    return Comparison(f"w={limit(told)} is the best", DISTANCE, grid[told], rival, below, 1.0).part(results)
 
 
 def _inside(results: Results, grid: dict[float, str], best: float) -> Part:

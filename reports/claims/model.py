@@ -52,6 +52,7 @@ class Claim:
     parts: list[Part]
     tolerances: dict[str, dict[str, Any]]
     beside: list[str] = field(default_factory=list)
+    at_full_scale: str = ""  # the preset that would test the claim itself, where this one does not
 
     @property
     def verdict(self) -> Verdict:

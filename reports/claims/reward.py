@@ -7,6 +7,7 @@ from reports.claims.model import Claim, Part, Verdict, above
 from reports.intervals import ratio
 from reports.paper import Paper
 from reports.results import Results
+from reports.scope import Scope, scope_of
 from reports.wording import interval, metric_title, number
 
 AFTER, BEFORE = "marval-rl", "marval"
@@ -14,7 +15,7 @@ AFTER, BEFORE = "marval-rl", "marval"
 
 def reward(results: Results, paper: Paper) -> Claim:
     """Every unseen judge has to rise beyond the interval of its difference; recognisable images are the control."""
-    entry = paper.claims["C4"]
+    entry, scope = paper.claims["C4"], scope_of(results, paper)
     judges = [name for name in entry["judges"] if not _is_training_reward(results, name)]
     gain = paper.tolerance("C4", "gain")[0]
     parts = [
@@ -41,14 +42,21 @@ def reward(results: Results, paper: Paper) -> Claim:
         claim=entry["claim"],
         short=entry["short"],
         source=entry["source"],
-        scope="full" if results.is_full_scale else "proxy",
+        scope=str(scope),
         quantity=f"gain in {metric_title(judges[0])}",
         paper=paper.gain(judges[0]),
         estimate=parts[0].estimate,
         parts=parts,
         tolerances=entry["tolerances"],
-        beside=_price(results),
+        beside=[*_sizes(scope), *_price(results)],
     )
+
+
+def _sizes(scope: Scope) -> list[str]:
+    """The claim is about every size, and a preset has one."""
+    if not scope.is_full:
+        return []
+    return [f"This is size {scope.size} alone; the claim is about all sizes, which need a preset each."]
 
 
 def _is_training_reward(results: Results, metric: str) -> bool:

@@ -2,135 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 from reports.claims.model import Claim, Part, Verdict, above
-from reports.formats import Speed
-from reports.intervals import Estimate, ratio
 from reports.paper import Paper
+from reports.regimes import Regime, claimed, on_cpu, regimes, size_of
 from reports.results import Results
-from reports.wording import interval, limit, plural, seconds
-
-PLAIN_MODES = ("reference", "eager")  # the published sampler, step by step; the claim's mode
-
-
-@dataclass(frozen=True)
-class Regime:
-    """One pair of timings that differ in the method alone, and the speed-up between them."""
-
-    teacher: Speed
-    student: Speed
-    speedup: Estimate
-
-    @property
-    def is_claimed(self) -> bool:
-        return self.student.batch == 1 and self.student.mode in PLAIN_MODES
-
-    @property
-    def name(self) -> str:
-        row = self.student
-        return f"batch {row.batch}, {row.mode}, {plural(row.ar_steps, 'AR step')}, {row.device}"
-
-
-def regimes(results: Results, teacher_steps: int, student: str = "marval") -> list[Regime]:
-    """Every pair (teacher of `teacher_steps`, student) with the same device, batch, AR steps and mode; and size, where told."""
-    teachers = [r for r in results.speed if r.variant == f"teacher-{teacher_steps}"]
-    students = [r for r in results.speed if r.variant == student]
-    sized = bool(
-        {r.model for r in teachers} & {r.model for r in students}
-    )  # model names a size, or else the weights
-
-    def key(row: Speed) -> tuple[str, int, int, str, str]:
-        return (row.device, row.batch, row.ar_steps, row.mode, row.model if sized else "")
-
-    by_key = {key(row): row for row in teachers}
-    pairs = [(by_key[key(row)], row) for row in students if key(row) in by_key]
-    found = [Regime(t, s, ratio(t.estimate, s.estimate)) for t, s in pairs]
-    return sorted(
-        found,
-        key=lambda r: (
-            r.student.model,
-            r.student.device,
-            r.student.mode in ("optimised",),
-            r.student.batch,
-            r.student.ar_steps,
-        ),
-    )
-
-
-def size_of(model: str) -> str | None:
-    """B, L or H if the name of a timed model says so."""
-    words = model.lower().replace("_", "-").split("-")
-    names = {"b": "B", "base": "B", "l": "L", "large": "L", "h": "H", "huge": "H"}
-    return next((names[word] for word in words if word in names), None) if "mar" in words else None
+from reports.scope import Scope, scope_of
+from reports.split import split
+from reports.wording import interval, limit, number, seconds
 
 
 def speedup(results: Results, paper: Paper) -> Claim:
-    entry = paper.claims["C2"]
-    bound = paper.tolerance("C2", "speedup")[0]
+    """Eager with eager, one image at a time; full scope for a model of the paper's size on an accelerator, with any images."""
+    entry, scope = paper.claims["C2"], scope_of(results, paper)
     found = regimes(results, paper.teacher_steps)
-    regime = _claimed(found, results.ar_steps("marval"))
-    part = _part(regime, bound, bool(found))
-    # time does not depend on the weights: a full-size model on an accelerator tests the claim itself, whatever the images
-    full_size = (
-        regime is not None
-        and size_of(regime.student.model) is not None
-        and "cpu" not in regime.student.device.lower()
-    )
+    regime = claimed(found, results.ar_steps("marval"))
+    size = _size(regime, scope)
+    full = regime is not None and size is not None and not on_cpu(regime.student)
+    part = _part(regime, found, bound_of(paper, size), paper if full else None)
     return Claim(
         id="C2",
         claim=entry["claim"],
         short=entry["short"],
         source=entry["source"],
-        scope="full" if results.is_full_scale or full_size else "proxy",
-        quantity="speed-up at batch 1, eager, over the 100-step teacher",
-        paper=paper.speedup("B"),
+        scope="full" if full else "proxy",
+        quantity=f"speed-up at batch 1, eager, over the {paper.teacher_steps}-step teacher",
+        paper=paper.speedup(size or "B"),
         estimate=part.estimate,
         parts=[part],
         tolerances=entry["tolerances"],
-        beside=[f"{r.name}{_model(r)}: {interval(r.speedup)} times" for r in found if r is not regime],
+        beside=_beside(regime, found),
     )
 
 
-def _claimed(found: Iterable[Regime], ar_steps: int | None) -> Regime | None:
-    """The claim's regime: batch 1, plain mode, size B if sizes are told, the preset's AR steps if they were timed."""
-    candidates = [r for r in found if r.is_claimed]
-
-    def order(regime: Regime) -> tuple[bool, bool, bool]:
-        row = regime.student
-        return ("cpu" in row.device.lower(), size_of(row.model) not in ("B", None), row.ar_steps != ar_steps)
-
-    preferred = sorted(candidates, key=order)
-    return preferred[0] if preferred else None
+def bound_of(paper: Paper, size: str | None) -> float:
+    """What a size is held to: the abstract's bound, or most of Table 1's own ratio where that is less (H)."""
+    printed, own = paper.tolerance("C2", "speedup")[0], paper.speedup(size or "B")
+    return printed if own is None else min(printed, own * paper.tolerance("C2", "own_ratio")[0])
 
 
-def _part(regime: Regime | None, bound: float, other_regimes: bool) -> Part:
-    name = "speed-up at batch 1"
+def _size(regime: Regime | None, scope: Scope) -> str | None:
+    """B, L or H, as the timed model's name tells or else the preset."""
+    return (size_of(regime.student.model) if regime else None) or scope.size
+
+
+def _part(regime: Regime | None, found: list[Regime], bound: float, full: Paper | None) -> Part:
+    name = "speed-up at batch 1, eager"
     if regime is None:
         missing = (
-            "only other regimes were timed"
-            if other_regimes
-            else "no pair of teacher and student was timed alike"
+            "only other regimes were timed" if found else "no pair of teacher and student was timed alike"
         )
-        return Part(
-            name,
-            Verdict.NOT_ATTEMPTED,
-            f"{missing}; the claim needs batch 1 without optimisation",
-            None,
-            bound,
-        )
+        why = f"{missing}; the claim needs batch 1 without optimisation"
+        return Part(name, Verdict.NOT_ATTEMPTED, why, None, bound)
+    times = [seconds(row.estimate.value) for row in (regime.teacher, regime.student)]
     why = (
-        f"{seconds(regime.teacher.estimate.value)} against {seconds(regime.student.estimate.value)} for an image "
-        f"({regime.name}): {interval(regime.speedup)} times, required above {limit(bound)}"
+        f"{times[0]} against {times[1]} for an image ({regime.name}): {interval(regime.speedup)} times, "
+        f"required above {limit(bound)}"
     )
-    verdict = above(regime.speedup, bound)
     if not regime.speedup.has_interval:
         why += "; not decided because a time has no interval"
-    return Part(
-        name, verdict, why, regime.speedup, bound, files=tuple({regime.teacher.file, regime.student.file})
+    why += _range(regime, found) + (_machine(regime, full) if full else "")
+    files = tuple({regime.teacher.file, regime.student.file})
+    return Part(name, above(regime.speedup, bound), why, regime.speedup, bound, files=files)
+
+
+def _range(regime: Regime, found: list[Regime]) -> str:
+    """The other regimes in few words: this claim's number never stands alone."""
+    alike = [r for r in found if size_of(r.student.model) == size_of(regime.student.model)]
+    others = sorted((r for r in alike if r is not regime), key=lambda r: r.speedup.value)
+    if not others:
+        return "; no other regime was timed"
+    ends = [f"{number(r.speedup.value)} ({r.short})" for r in (others[0], others[-1])]
+    return (
+        f"; in other regimes {ends[0]}" if len(others) == 1 else f"; in other regimes {ends[0]} to {ends[1]}"
     )
 
 
-def _model(regime: Regime) -> str:
-    return f", {regime.student.model}" if size_of(regime.student.model) else ""
+def _machine(regime: Regime, paper: Paper) -> str:
+    told = str(paper.content["full_scale"]["accelerator"])
+    return (
+        "" if told in regime.device else f"; the paper's machine is one {told}, and the ratio depends on it"
+    )
+
+
+def _beside(regime: Regime | None, found: list[Regime]) -> list[str]:
+    lines = [f"{r.name}: {interval(r.speedup)} times." for r in found if r is not regime]
+    sentence = split(regime) if regime else ""
+    return [sentence, *lines] if sentence else lines

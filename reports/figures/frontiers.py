@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from reports.claims.compare import DISTANCE, DIVERSITY
-from reports.figures.style import Drawing, colour, finish
+from reports.figures.style import WIDE, Drawing, colour, finish
 from reports.intervals import Estimate
 from reports.paper import Paper
+from reports.regimes import single_image
 from reports.results import Results
-from reports.tables.cells import single_image
 from reports.wording import interval, metric_title, number, seconds
 
 Point = tuple[float, Estimate, str]  # x, y with interval, variant
@@ -29,7 +29,7 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
             points.append((timed.estimate.value, scored.estimate, variant))
     if not points:
         return None
-    figure, axes = _axes("seconds for one image (batch 1, log scale)", _distance(results))
+    figure, axes = _axes("seconds for one image (batch 1, eager; log scale)", _distance(results))
     _series(
         axes,
         [p for p in points if p[2].startswith("teacher")],
@@ -44,7 +44,8 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
     axes.legend()
     caption = (
         "Quality against time (the paper's Figure 1), with the teacher at every number of diffusion steps: the frontier "
-        "that one step has to beat. Lower and further left is better."
+        "that one step has to beat. Lower and further left is better. All times are of batch 1, eager, on one machine, as in the "
+        "paper."
     )
     return finish(figure, "quality-seconds", caption, _told(points, lambda x: seconds(x)))
 
@@ -103,7 +104,7 @@ def against_guidance(results: Results, paper: Paper) -> Drawing | None:
     columns = [(name, points) for name, points in columns if len(points) > 1]
     if not columns:
         return None
-    figure = Figure(figsize=(5.6, 2.7 * len(columns)))
+    figure = Figure(figsize=(WIDE, 2.7 * len(columns)))
     for axes, (name, points) in zip(
         figure.subplots(len(columns), 1, squeeze=False).flat, columns, strict=True
     ):

@@ -13,7 +13,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 INK = "#767676"  # contrast 4.5 on white and 4.1 on near-black; in the page it becomes the text's own colour
-WIDE, HIGH = 5.6, 3.6  # inches; narrow enough that 9-point text is still readable on a phone
+WIDE, HIGH = 5.0, 3.4  # inches; narrow enough that 9-point text is still readable on a phone
 
 COLOURS = {
     "teacher": "#2f7fc1",

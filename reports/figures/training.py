@@ -7,7 +7,7 @@ import re
 import numpy as np
 from matplotlib.figure import Figure
 
-from reports.figures.style import SEQUENCE, Drawing, finish
+from reports.figures.style import SEQUENCE, WIDE, Drawing, finish
 from reports.results import Results, natural
 from reports.wording import METRICS, number, plural
 
@@ -56,7 +56,7 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
         return None
     across = 2 if len(columns) > 1 else 1
     down = -(-len(columns) // across)
-    figure = Figure(figsize=(5.6, 1.9 * down + 0.3))
+    figure = Figure(figsize=(WIDE, 1.9 * down + 0.3))
     grid = figure.subplots(down, across, squeeze=False)
     for axes in grid.flat[len(columns) :]:
         axes.set_visible(False)
@@ -67,7 +67,15 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
             curve = results.curves[stem]
             if column in curve:
                 x, y = _thinned(curve.get("step") or list(range(len(curve[column]))), curve[column])
-                axes.plot(x, y, color=SEQUENCE[i % len(SEQUENCE)], linewidth=1.2, label=_line(stem, name))
+                marker = "o" if len(x) < 3 else None  # a line of one point is invisible
+                axes.plot(
+                    x,
+                    y,
+                    marker=marker,
+                    color=SEQUENCE[i % len(SEQUENCE)],
+                    linewidth=1.2,
+                    label=_line(stem, name),
+                )
     if len(stems) > 1:
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))

@@ -6,8 +6,10 @@ from reports.paper import Paper
 from reports.provenance import Provenance
 from reports.results import Results
 from reports.tables import costs
+from reports.tables.full_scale import FullScaleTable
 from reports.tables.quality import QualityTables
 from reports.tables.table import Cell, Table
+from reports.tables.times import TimeTables
 from reports.tables.trust import TrustTables
 
 __all__ = ["Cell", "Table", "all_tables"]
@@ -17,15 +19,19 @@ def all_tables(results: Results, paper: Paper, provenance: Provenance) -> dict[s
     """{id: table} in the order of the page; a table without content is left out."""
     quality = QualityTables(results, paper, provenance)
     trust = TrustTables(results, paper, provenance)
+    times = TimeTables(results, paper, provenance)
     tables = [
         quality.system(),
         quality.reward(),
         quality.guidance(),
         quality.ablations(),
         trust.paper_rows(),
-        costs.speedups(results, paper, provenance),
-        costs.timings(results, provenance),
-        costs.roofline(results, provenance),
+        FullScaleTable(results, paper, provenance).full_scale(),
+        times.times(),
+        times.speedups(),
+        times.timings(),
+        times.roofline(),
+        times.shares(),
         costs.training_costs(results, paper),
         costs.stages(results, provenance),
         trust.hacking(),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from reports.claims.compare import DISTANCE
-from reports.claims.speedup import PLAIN_MODES, size_of
 from reports.formats import Metric, Speed
 from reports.intervals import Estimate, ratio
 from reports.models import parameters_million
 from reports.paper import Paper
 from reports.provenance import Provenance
+from reports.regimes import single_image, size_of
 from reports.results import Results
+from reports.scope import scope_of
 from reports.tables.table import Cell, plain
 from reports.wording import metric_title
 
@@ -21,7 +22,8 @@ class Cells:
 
     def __init__(self, results: Results, paper: Paper, provenance: Provenance) -> None:
         self.results, self.paper, self.provenance = results, paper, provenance
-        self.size = results.size or "B"  # a smaller model is set beside the paper's smallest
+        self.scope = scope_of(results, paper)
+        self.size = self.scope.size or "B"  # a smaller model is set beside the paper's smallest
 
     def metric(self, variant: str, name: str) -> Cell:
         row = self.results.metric(variant, name)
@@ -36,15 +38,16 @@ class Cells:
         value = row.get(quantity)
         return plain(value, source) if value is None else plain(value, source, self.paper.decimals(quantity))
 
-    def seconds(self, variant: str) -> Cell:
-        row = single_image(self.results, variant)
+    def seconds(self, variant: str, size: str | None = None) -> Cell:
+        row = single_image(self.results, variant, size)
         if row is None:
             return plain(None)
-        return Cell(
-            row.estimate,
-            self.provenance.source(row.file),
-            f"batch 1, {row.mode}, K={row.ar_steps}, {row.device}",
-        )
+        return Cell(row.estimate, self.provenance.source(row.file), self._timed(row, variant))
+
+    def _timed(self, row: Speed, variant: str) -> str:
+        parts = [f"batch {row.batch}, {row.mode}", f"K={row.ar_steps}", row.dtype, self.results.device(row)]
+        borrowed = "" if row.variant == variant else f"timed as {row.variant}, which runs the same steps"
+        return ", ".join(part for part in [*parts, borrowed] if part)
 
     def parameters(self, variant: str) -> Cell:
         found = parameters_million(self.results, variant)
@@ -52,17 +55,13 @@ class Cells:
             return plain(None)
         return Cell(Estimate(found[0]), self.provenance.source(found[1]))
 
-    def speedup(self, variant: str) -> Cell:
-        teacher = single_image(self.results, f"teacher-{self.paper.teacher_steps}")
-        row = single_image(self.results, variant)
+    def speedup(self, variant: str, size: str | None = None) -> Cell:
+        teacher = single_image(self.results, f"teacher-{self.paper.teacher_steps}", size)
+        row = single_image(self.results, variant, size)
         if teacher is None or row is None or _setting(teacher) != _setting(row):
             return plain(None)
-        source = self.provenance.source(row.file)
-        return Cell(
-            Estimate(1.0) if row is teacher else ratio(teacher.estimate, row.estimate),
-            source,
-            f"batch 1, {row.mode}",
-        )
+        times = Estimate(1.0) if row is teacher else ratio(teacher.estimate, row.estimate)
+        return Cell(times, self.provenance.source(row.file), self._timed(row, variant))
 
     def evaluations(self, variant: str) -> Cell:
         """Head evaluations for an image: AR steps x diffusion steps, twice with the guidance's second branch."""
@@ -93,19 +92,6 @@ class Cells:
         return variant in self.results.metrics or any(row.variant == variant for row in self.results.speed)
 
 
-def single_image(results: Results, variant: str) -> Speed | None:
-    """The timing that the paper's table has: batch 1, no optimisation; on an accelerator, size B, the preset's AR steps first."""
-    rows = [
-        row for row in results.speed if row.variant == variant and row.batch == 1 and row.mode in PLAIN_MODES
-    ]
-    wanted = results.ar_steps(variant)
-
-    def order(row: Speed) -> tuple[bool, bool, bool]:
-        return "cpu" in row.device.lower(), size_of(row.model) not in ("B", None), row.ar_steps != wanted
-
-    return min(rows, key=order, default=None)
-
-
-def _setting(row: Speed) -> tuple[int, str, str, str | None]:
+def _setting(row: Speed) -> tuple[int, str, str, str, str | None]:
     """What two timings must share for their ratio to be the method's."""
-    return row.ar_steps, row.mode, row.device, size_of(row.model)
+    return row.ar_steps, row.mode, row.dtype, row.device, size_of(row.model)

@@ -1,86 +1,19 @@
-"""Speed in every regime, the stages' cost beside the paper's, and the calibration of the measuring code."""
+"""The stages' cost beside the paper's, and the calibration of the measuring code."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from reports.claims.speedup import regimes
-from reports.intervals import Estimate, ratio
+from reports.intervals import Estimate
 from reports.paper import Paper
 from reports.provenance import Provenance
 from reports.results import Results
 from reports.tables.table import Cell, Table, plain
-from reports.wording import MISSING, plural, seconds
-
-
-def speedups(results: Results, paper: Paper, provenance: Provenance) -> Table:
-    """Teacher over student wherever both were timed alike."""
-    rows = [
-        {
-            "regime": f"batch {r.student.batch}, {r.student.mode}",
-            "model": r.student.model,
-            "AR steps": plain(r.student.ar_steps),
-            "teacher, ms/image": _milliseconds(r.teacher.estimate, provenance, r.teacher.file),
-            "student, ms/image": _milliseconds(r.student.estimate, provenance, r.student.file),
-            "speed-up": Cell(r.speedup, provenance.source(r.student.file)),
-            "the claim's regime": "yes" if r.is_claimed else "",
-            "device": r.student.device,
-        }
-        for r in regimes(results, paper.teacher_steps)
-    ]
-    caption = f"Speed-up of one step over {paper.teacher_steps} diffusion steps, regime by regime."
-    return Table.of(
-        "speedups",
-        caption,
-        rows,
-        notes=["Each row compares the same device, batch, AR steps and mode. Intervals are 95%."],
-    )
-
-
-def timings(results: Results, provenance: Provenance) -> Table:
-    """Every timed row."""
-    rows = [
-        {
-            "variant": row.variant,
-            "model": row.model,
-            "batch": plain(row.batch),
-            "mode": row.mode,
-            "AR steps": plain(row.ar_steps),
-            "diffusion steps": plain(row.diffusion_steps),
-            "ms/image": _milliseconds(row.estimate, provenance, row.file),
-            "images/s": Cell(_reciprocal(row.estimate), provenance.source(row.file)),
-            "device": row.device,
-        }
-        for row in results.speed
-    ]
-    return Table.of("timings", "Every timing.", rows)
-
-
-def roofline(results: Results, provenance: Provenance) -> Table:
-    """Measured time over the least time that the arithmetic and the memory traffic allow, where a floor was computed."""
-    rows = []
-    for row in results.speed:
-        if not row.floor_seconds:
-            continue
-        floor = Estimate(row.floor_seconds * 1000)
-        times = ratio(row.estimate, Estimate(row.floor_seconds, row.floor_seconds, row.floor_seconds))
-        rows.append(
-            {
-                "variant": row.variant,
-                "model": row.model,
-                "batch": plain(row.batch),
-                "mode": row.mode,
-                "floor, ms/image": Cell(floor, provenance.source(row.file)),
-                "measured, ms/image": _milliseconds(row.estimate, provenance, row.file),
-                "times the floor": Cell(times, provenance.source(row.file)),
-            }
-        )
-    return Table.of("roofline", "Distance from the machine's floor.", rows)
+from reports.wording import MISSING, number, plural, seconds
 
 
 def stages(results: Results, provenance: Provenance) -> Table:
-    """Wall time and peak memory of every recorded stage run."""
+    """Wall time and peak memory of every recorded stage run; energy where the machine told it."""
     rows = [
         {
             "stage": record.stage,
@@ -88,6 +21,7 @@ def stages(results: Results, provenance: Provenance) -> Table:
                 Estimate(_number(record.get("wall_seconds"))), provenance.source(record.file)
             ),
             "peak memory, MB": Cell(_whole(record.get("peak_memory_mb")), provenance.source(record.file)),
+            "energy, kJ": Cell(_kilojoules(record.get("energy_joules")), provenance.source(record.file)),
             "machine": machine(record.get("machine")),
         }
         for record in results.records
@@ -98,7 +32,7 @@ def stages(results: Results, provenance: Provenance) -> Table:
 def training_costs(results: Results, paper: Paper) -> Table:
     """The paper's training cost and ours for the same work, every seed and scale together."""
     rows = []
-    for cost in paper.content["costs"]:
+    for cost in paper.content["costs"] if results.measures_quality else []:
         ours = [record for record in results.records if record.stage.startswith(cost["stage"])]
         days = cost["accelerators"] * cost["days"]
         rows.append(
@@ -147,19 +81,17 @@ def _total(records: list[Any]) -> str:
     if not records:
         return "not run"
     total = sum(_number(record.get("wall_seconds")) for record in records)
-    return f"{seconds(total)} in {plural(len(records), 'run')}"
-
-
-def _milliseconds(estimate: Estimate, provenance: Provenance, file: Path) -> Cell:
-    return Cell(estimate.mapped(lambda x: x * 1000), provenance.source(file))
-
-
-def _reciprocal(estimate: Estimate) -> Estimate:
-    return ratio(Estimate(1.0, 1.0, 1.0), estimate)
+    energy = [x.value for record in records if (x := _kilojoules(record.get("energy_joules")))]
+    told = f", {number(sum(energy))} kJ" if energy else ""
+    return f"{seconds(total)} in {plural(len(records), 'run')}{told}"
 
 
 def _whole(value: Any) -> Estimate | None:
     return Estimate(round(value)) if isinstance(value, int | float) else None
+
+
+def _kilojoules(value: Any) -> Estimate | None:
+    return Estimate(float(value) / 1000) if isinstance(value, int | float) else None
 
 
 def _number(value: Any) -> float:

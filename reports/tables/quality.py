@@ -6,6 +6,7 @@ from typing import Any
 
 from reports.claims.compare import DISTANCE
 from reports.intervals import difference
+from reports.regimes import single_image
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Direction, Table, plain
 from reports.wording import METRICS, metric_title
@@ -18,33 +19,50 @@ class QualityTables(Cells):
 
     def system(self) -> Table:
         """Table 1."""
-        teachers = list(self.results.teachers().values())
-        variants = [v for v in ("real", *teachers, "marval", "marval-rl") if self.known(v)]
-        roles = {f"teacher-{self.paper.teacher_steps}": "teacher", "marval": "student"}
+        teacher = f"teacher-{self.paper.teacher_steps}"
+        roles = {teacher: ("table1", "teacher"), "marval": ("table1", "student")}
+        longer = self._longer(teacher) if self.scope.is_full else []
+        roles |= dict.fromkeys(longer, ("mar_repository", "teacher"))
+        teachers = [*longer, *self.results.teachers().values()]
+        wanted = ["real", *teachers, "marval", "marval-rl"] if self.results.measures_quality else []
         return Table.of(
             "table1",
             f"Table 1. Quality and speed, ours beside the paper's {self.size} row ({self._setting()}).",
-            [self._system_row(v, roles.get(v)) for v in variants],
-            {self.distance(): "min", "IS": "max", "seconds/image": "min"},
+            [self._system_row(v, *roles.get(v, ("table1", ""))) for v in wanted if self.known(v)],
+            {self.distance(): "min", "IS": "max", "s/image": "min"},
             [
-                "seconds/image and speed-up: one image, batch 1, without optimisation, against the 100-step teacher with the "
-                "same number of AR steps. Section “At what cost?” has every other regime.",
+                "s/image (seconds for an image) and speed-up: batch 1, eager, against the 100-step teacher with the same number "
+                "of AR steps. Section “At what cost?” has every other regime.",
                 "NFE: head evaluations for one image, both branches of guidance counted.",
+                *self._borrowed(wanted),
             ],
             UNRANKED,
         )
 
-    def _system_row(self, variant: str, role: str | None) -> dict[str, Any]:
-        told = self.paper.row("table1", size=self.size, role=role) if role else {}
-        source = f"{self.paper.table('table1')['source']}, row {told.get('model')}"
+    def _borrowed(self, variants: list[str]) -> list[str]:
+        """Whose time is another's."""
+        timed = {v: row.variant for v in variants if (row := single_image(self.results, v))}
+        return [f"{v} runs the same steps as {as_} and has its time." for v, as_ in timed.items() if v != as_]
+
+    def _longer(self, teacher: str) -> list[str]:
+        """The teacher with the AR steps of MAR's own table, but otherwise as it is."""
+        wanted = self.results.variants.get(teacher, {}) | {
+            "ar_steps": self.paper.table("mar_repository")["ar_steps"]
+        }
+        return [v for v, settings in self.results.variants.items() if v != teacher and settings == wanted]
+
+    def _system_row(self, variant: str, table: str, role: str) -> dict[str, Any]:
+        wanted = {"size": self.size} | ({"role": role} if table == "table1" else {})
+        told = self.paper.row(table, **wanted) if role else {}
+        source = f"{self.paper.table(table)['source']}, row {told.get('model')}"
         return {
             "variant": variant,
             self.distance(): self.metric(variant, DISTANCE),
             "paper FID": self.told(told, "fid", source),
             "IS": self.metric(variant, "inception_score"),
             "paper IS": self.told(told, "inception_score", source),
-            "seconds/image": self.seconds(variant),
-            "paper seconds/image": self.told(told, "seconds_per_image", source),
+            "s/image": self.seconds(variant),
+            "paper s/image": self.told(told, "seconds_per_image", source),
             "speed-up": self.speedup(variant),
             "paper speed-up": plain(
                 self.paper.speedup(self.size) if role == "student" else None,
@@ -55,11 +73,9 @@ class QualityTables(Cells):
         }
 
     def _setting(self) -> str:
-        return (
-            "same images and judge"
-            if self.results.is_full_scale
-            else "ImageNet there, a proxy here: compare ratios, not values"
-        )
+        if self.scope.is_full:
+            return "ImageNet, and the same kind of judge"
+        return "ImageNet there, a proxy here: compare ratios, not values"
 
     def reward(self) -> Table:
         """Table 2."""
@@ -104,7 +120,7 @@ class QualityTables(Cells):
         grid = self.results.guidance_grid(self.paper.best_guidance)
         names = [DISTANCE, "inception_score", "within_class_variance", "class_accuracy"]
         rows = []
-        for scale, variant in ((w, v) for w, v in grid.items() if self.known(v)):
+        for scale, variant in ((w, v) for w, v in grid.items() if v in self.results.metrics):
             told = self.paper.row("table3", guidance=scale)
             source = self.paper.table("table3")["source"]
             row = {"w": f"{scale:g}", "variant": variant} | {

@@ -96,6 +96,12 @@ class Table:
         return column == 0 or not any(isinstance(x, Cell) for x in self.frame.iloc[:, column])
 
     @property
+    def is_wordy(self) -> bool:
+        """Whether most columns hold words: a narrow page then shows a row as a card instead of scrolling sideways."""
+        columns = range(1, self.frame.shape[1])
+        return sum(self.is_text(i) for i in columns) > len(columns) / 2
+
+    @property
     def is_empty(self) -> bool:
         return self.frame.empty or self.frame.shape[1] < 2
 

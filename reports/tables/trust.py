@@ -6,6 +6,7 @@ from typing import Any
 
 from reports.formats import read_json
 from reports.intervals import Estimate, difference
+from reports.paper import command
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Table, plain
 from reports.wording import METRICS
@@ -65,6 +66,7 @@ class TrustTables(Cells):
                 "seconds/image": self.told(row, "seconds_per_image"),
                 "parameters, million": self.told(row, "parameters_million"),
                 "source": self.paper.table(table)["source"],
+                "measured by": command(row["preset"]) if "preset" in row else "",
             }
             for table in ("table1", "mar_repository")
             for row in self.paper.table(table)["rows"]

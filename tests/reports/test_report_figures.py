@@ -25,7 +25,8 @@ def figures(complete: Path) -> dict[str, Drawing]:
 def test_all_figures_are_there(figures: dict[str, Drawing]) -> None:
     quality = ["quality-seconds", "quality-diffusion-steps", "quality-ar-steps", "quality-guidance"]
     training = [f"curves-{name}" for name in ("tokenizer", "judges", "teacher", "marval", "marval-rl")]
-    assert list(figures) == [*quality, "speedup-regimes", "component-shares", "reward-hacking", *training]
+    speed = ["speedup-regimes", "time-by-batch", "component-shares"]
+    assert list(figures) == [*quality, *speed, "reward-hacking", *training]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,12 @@ def test_all_figures_are_there(figures: dict[str, Drawing]) -> None:
         ("quality-seconds", ["teacher-4 at 20.60 ms: 1.20", "marval at 10.20 ms: 0.900"]),
         ("quality-guidance", ["marval at w = 1.2: 0.900", "Within-class variance"]),
         ("speedup-regimes", ["batch 1, eager", "34.02 [33.07, 35.00] times"]),
-        ("component-shares", ["head 50.00%"]),
+        ("speedup-regimes", ["arithmetic alone 2.00, at the floor 3.00"]),
+        ("time-by-batch", ["marval, batch 64, optimised: 0.600 ms, floor 1.00 ms"]),
+        (
+            "component-shares",
+            ["marval, batch 1, eager: encoder 20.00%", "batch 64, optimised", "head 50.00%"],
+        ),
         ("reward-hacking", ["training reward from 2.90 to 6.90", "CLIP score from", "Fréchet distance from"]),
         ("curves-marval", ["marval-s2: loss_l1 from", "loss_auxiliary"]),
     ],

@@ -73,8 +73,8 @@ def evaluate(
     protocol, interval}.
 
     Metrics are computed for each seed; the value is their mean. Kernel distance, precision and recall need
-    the reference's features, class accuracy and the prompts' scores need labels; without them those rows are
-    left out. `judged`: what `judge_images` said of these samples, where it is there already.
+    the reference's features, class accuracy and the prompts' scores need labels (accuracy also a judge that knows
+    them); without them those rows are left out. `judged`: what `judge_images` said of these samples, where it is there already.
     """
     settings = settings or EvaluationSettings()
     reference.check_judge(feature_judge)
@@ -98,8 +98,9 @@ def evaluate(
     real = reference.class_variances()
     real_mean = None if real is None else float(real.mean())
     rows.append(row("within_class_variance", None, _variance, {"real": real_mean}))
-    right = [f.logits.argmax(1) == part.labels for f, part in zip(features, parts, strict=True)]
-    rows.append(maker.of_images("class_accuracy", feature_judge, right, {}))
+    if feature_judge.knows_labels:
+        right = [f.logits.argmax(1) == part.labels for f, part in zip(features, parts, strict=True)]
+        rows.append(maker.of_images("class_accuracy", feature_judge, right, {}))
     for judge in scoring_judges:
         scores = judge.report_scale * judged.scores[judge.name]
         by_seed = [scores[samples.seed == seed] for seed in samples.seeds]

@@ -29,6 +29,10 @@ class FeatureJudge(NamedJudge, Protocol):
     Inception at full scale, the small cnn on digits.
     """
 
+    @property
+    def knows_labels(self) -> bool:
+        """Whether its classes are those of the samples' labels, in their order."""
+
     def features(self, images: Tensor) -> Tensor:
         """(B, D) from (B, 3, H, W) uint8."""
 

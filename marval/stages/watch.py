@@ -18,6 +18,7 @@ from metrics.samples import Samples
 
 IMAGES = 250  # for each look, always the same noise
 REWARD_ROLE = "training reward"
+PRICES = {"frechet_distance": "frechet_distance", "class_accuracy": "accuracy"}  # name here -> in the watch
 
 
 class Watch:
@@ -40,8 +41,7 @@ class Watch:
                 "step": int(row["step"]),
                 "training_reward": row["pick_score"],
                 "judges": {name: row[name] for name in unseen},
-                "frechet_distance": row["frechet_distance"],
-                "accuracy": row["class_accuracy"],
+                **{of: row[name] for name, of in PRICES.items() if name in row},
             }
             for row in rows
             if "pick_score" in row
@@ -56,8 +56,7 @@ class Watch:
         )
         labels = balanced_labels(np.arange(IMAGES), model.config.classes)
         judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), judges.features, judges.scorers)
-        return {
-            **{j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers},
-            "class_accuracy": float((judged.features.logits.argmax(1) == labels).mean()),
-            "frechet_distance": self._target.distance(judged.features.features),
-        }
+        found = {j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers}
+        if judges.features.knows_labels:
+            found["class_accuracy"] = float((judged.features.logits.argmax(1) == labels).mean())
+        return {**found, "frechet_distance": self._target.distance(judged.features.features)}

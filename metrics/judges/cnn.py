@@ -24,6 +24,7 @@ class Cnn(Judge):
     """Three strided convolutions, one hidden layer of `features` units, one linear layer to the classes."""
 
     kind = "cnn"
+    knows_labels = True
     config: CnnConfig
 
     def __init__(self, config: CnnConfig, class_names: list[str], template: str) -> None:

@@ -142,3 +142,12 @@ def test_crop_of_the_reference_goes_into_the_protocol(
     ]:
         rows = by_metric(evaluate(held_out, cnn, [], known, settings))
         assert rows["frechet_distance"]["protocol"]["crop"] == crop
+
+
+def test_accuracy_is_left_to_judges_that_know_the_labels(
+    held_out: Samples, cnn: Cnn, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cnn, "knows_labels", False)
+    rows = by_metric(evaluate(held_out, cnn, [], reference, QUICK))
+    assert "class_accuracy" not in rows
+    assert "within_class_variance" in rows

@@ -1,13 +1,14 @@
 """Which images of a training step a process computes, and random numbers that do not depend on how they are dealt out.
 
-A step's global batch is cut into processes x accumulation shares. Every share draws the random numbers of the whole batch, from
-a generator that all have seeded alike, and keeps its own rows; what a step computes is then the same, to rounding, on one
-process or on many. A draw costs far less than the network's work on the same rows.
+A step's global batch is dealt out to processes, and each takes its part in one or more pieces. Every such share draws the random
+numbers of the whole batch, from a generator that all have seeded alike, and keeps its own rows; what a step computes is then the
+same, to rounding, on one process or on many. A draw costs far less than the network's work on the same rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -67,17 +68,20 @@ class Share:
         return rows.pin_memory().to(self.device, non_blocking=True)
 
 
-def shares(total: int, processes: int, process: int, accumulate: int, device: torch.device) -> list[Share]:
-    """The shares that one process works through at each step; all shares together are the batch, each differs by one at most.
+def shares(
+    total: int, processes: int, process: int, at_once: int | None, device: torch.device
+) -> list[Share]:
+    """What one process works through at each step: its part of the batch, in pieces of up to `at_once` images (None: one piece).
 
-    Raises UserError where there are more shares than images.
+    The parts of all processes are the batch, and differ by one image at most, as pieces of a part do. Raises UserError where
+    there are more processes than images.
     """
-    parts = processes * accumulate
-    if total < parts:
+    if total < processes:
         raise UserError(
-            f"a batch of {total} cannot be cut into {processes} processes x {accumulate} accumulation steps: raise `batch` or "
-            "lower `accumulate` of this stage in the preset, or use fewer processes"
+            f"a batch of {total} cannot be dealt out to {processes} processes: raise `batch` of this stage in the preset, or "
+            "use fewer processes"
         )
-    edges = [total * k // parts for k in range(parts + 1)]
-    mine = range(process * accumulate, (process + 1) * accumulate)
-    return [Share(edges[k], edges[k + 1] - edges[k], total, device) for k in mine]
+    first, last = (total * k // processes for k in (process, process + 1))
+    count = -(-(last - first) // (at_once or total))
+    edges = [first + (last - first) * k // count for k in range(count + 1)]
+    return [Share(low, high - low, total, device) for low, high in pairwise(edges)]

@@ -17,8 +17,7 @@ LOG_EVERY = 10
 
 def pieces(context: Context) -> int:
     """How many processes can share the work."""
-    training = context.preset.distill.training
-    return training.batch // training.scale.accumulate
+    return context.preset.distill.training.batch
 
 
 def run(context: Context) -> None:

@@ -25,8 +25,7 @@ LOG_EVERY = 1
 
 def pieces(context: Context) -> int:
     """How many processes can share the work."""
-    training = context.preset.reinforce.training
-    return training.batch // training.scale.accumulate
+    return context.preset.reinforce.training.batch
 
 
 def run(context: Context) -> None:

@@ -19,7 +19,7 @@ FRAME_STEPS = 8  # of the diffusion chain: enough to see how training goes
 
 def pieces(context: Context) -> int:
     """How many processes can share the work."""
-    return context.preset.teacher.batch // context.preset.teacher.scale.accumulate
+    return context.preset.teacher.batch
 
 
 def run(context: Context) -> None:

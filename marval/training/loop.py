@@ -109,7 +109,7 @@ def fit(
     process, log = here(), TrainingLog()
     watch = observe if observe is not None and process.is_first else None
     device = next(method.updates[0].module.parameters()).device
-    mine = shares(method.batch, process.count, process.index, scale.accumulate, device)
+    mine = shares(method.batch, process.count, process.index, scale.at_once, device)
     done = _restore(method, log, store, label)
     if watch is not None and not log.rows:
         log.rows.append({"step": 0, **watch(0)})

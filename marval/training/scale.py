@@ -13,8 +13,8 @@ from marval.config import Config
 class Scale(Config):
     """Section `scale` of a training stage; the defaults suit the miniature models."""
 
-    accumulate: int = Field(
-        1, gt=0, le=1024, description="pieces of each process's part of the batch, one after the other"
+    at_once: int | None = Field(
+        None, gt=0, description="images that a process holds at once; null: its whole part of the batch"
     )
     precision: Literal["fp32", "bf16"] = Field(
         "fp32", description="of the networks' arithmetic; weights, averages and losses stay fp32"
@@ -22,6 +22,11 @@ class Scale(Config):
     recompute: bool = Field(
         False, description="activations again in the backward pass: less memory, a third more time"
     )
+
+    def pieces(self, batch: int, processes: int = 1) -> int:
+        """How many pieces the largest of the processes' parts of a batch is taken in."""
+        part = -(-batch // processes)
+        return -(-part // (self.at_once or part))
 
     def autocast(self, device: torch.device) -> torch.autocast:
         """The context in which losses are computed."""

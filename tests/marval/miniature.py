@@ -25,7 +25,7 @@ from marval.training.loop import fit
 from marval.training.optimisation import OptimiserConfig
 from marval.training.scale import Scale
 
-STEPS, BATCH = 4, 12
+STEPS, BATCH = 4, 13
 METHODS = ("teacher", "distill", "reinforce")
 OPTIMISER = OptimiserConfig(lr=1e-3, betas=(0.0, 0.99), clip=1.0)
 
@@ -126,7 +126,7 @@ def main(folder: Path) -> None:
     for name in METHODS:
         done = train(build(name, Scale()), folder / name, Scale())
         torch.save((done.rows, done.weights), folder / f"{name}-{process.index}.pt")
-    half = Scale(accumulate=2)
+    half = Scale(at_once=4)
     whole = train(teacher_with_dropout(), folder / "whole", half)
     train(teacher_with_dropout(), folder / "parts", half, steps=2)
     wait_for_all()
@@ -143,7 +143,7 @@ def main(folder: Path) -> None:
 
 def teacher_with_dropout() -> TeacherMethod:
     torch.manual_seed(0)
-    return teacher(Scale(accumulate=2), dropout=0.2)
+    return teacher(Scale(at_once=4), dropout=0.2)
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ def test_two_processes_train_as_one(together, alone, name):
 
 @pytest.mark.parametrize("name", miniature.METHODS)
 def test_pieces_train_as_the_whole(alone, tmp_path, name):
-    """Five unequal pieces of 12 images."""
-    scale = Scale(accumulate=5)
+    """Three unequal pieces of 13 images."""
+    scale = Scale(at_once=5)
     done = miniature.train(miniature.build(name, scale), tmp_path, scale)
     assert_equal_to_rounding(done.rows, done.weights, alone[name])
 
@@ -107,10 +107,13 @@ def test_rows_are_dealt_out_in_blocks_and_gathered_in_order(together):
     assert first["gathered"] == second["gathered"] == list(range(10))
 
 
-@pytest.mark.parametrize(("processes", "accumulate"), [(1, 1), (3, 1), (1, 4), (2, 3)])
-def test_shares_are_the_batch_however_it_is_dealt_out(processes, accumulate):
-    mine = [share for p in range(processes) for share in shares(13, processes, p, accumulate, CPU)]
+@pytest.mark.parametrize(("processes", "at_once"), [(1, None), (3, None), (1, 4), (2, 3), (4, 1)])
+def test_shares_are_the_batch_however_it_is_dealt_out(processes, at_once):
+    dealt = [shares(13, processes, p, at_once, CPU) for p in range(processes)]
+    assert max(map(len, dealt)) == Scale(at_once=at_once).pieces(13, processes)
+    mine = [share for part in dealt for share in part]
     assert sum(share.weight for share in mine) == pytest.approx(1)
+    assert max(s.count for s in mine) <= (at_once or 13)
     assert max(s.count for s in mine) - min(s.count for s in mine) <= 1
     whole, parts = [], []
     for drawn, of in ((whole, [Share.whole(13)]), (parts, mine)):
@@ -121,9 +124,9 @@ def test_shares_are_the_batch_however_it_is_dealt_out(processes, accumulate):
         assert torch.equal(one, torch.cat(cut))
 
 
-def test_more_shares_than_images_are_refused():
-    with pytest.raises(UserError, match=r"a batch of 5 cannot be cut into 3 processes x 2 accumulation"):
-        shares(5, 3, 0, 2, CPU)
+def test_more_processes_than_images_are_refused():
+    with pytest.raises(UserError, match=r"a batch of 5 cannot be dealt out to 6 processes"):
+        shares(5, 6, 0, None, CPU)
 
 
 def test_dropout_has_a_stream_for_each_share():

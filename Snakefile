@@ -6,18 +6,36 @@
 include: "workflow/rules/stages.smk"
 
 
-STAGES = resolved_stages()
+# those that can run, and what the others wait for: weights and images that are not on this machine
+STAGES, WAITING = resolved_stages()
 
 
 rule all:
     input:
         # all outputs, not the last ones alone: what somebody deleted in between is made again
         [out for stage in STAGES for out in stage.outputs],
-    default_target: True
+    default_target: not WAITING
+
+
+# in place of `all` while something is missing: always run, so that every run ends by saying it
+rule incomplete:
+    input:
+        rules.all.input,
+    default_target: bool(WAITING)
+    localrule: True
+    log:
+        "logs/incomplete.log",
+    shell:
+        "true 2> {log}"
 
 
 onstart:
-    start_warm_process()
+    if workflow.local_exec:
+        start_warm_process()
+
+
+onsuccess:
+    end_incomplete(WAITING, STAGES)
 
 
 for stage in STAGES:
@@ -31,13 +49,19 @@ for stage in STAGES:
             [marked(stage, out) for out in stage.outputs],
         params:
             address=stage.address,
+            devices=stage.devices,
         log:
             stage.log,
         benchmark:
             stage.benchmark
         threads: stage.threads
         resources:
+            # names that Snakemake's Slurm executor knows
             mem_mb=stage.memory_mb,
+            runtime=stage.minutes,
+            gpu=stage.gpus,
+            cpus_per_task=stage.cpus,
+            nodes=1,
         # progress and errors go to the terminal (stderr), DVC's remarks to the log
         shell:
-            "SNAKEMAKE_STAGE={params.address} dvc --wait-for-lock repro --single-item {params.address} > {log}"
+            "SNAKEMAKE_STAGE={params.address} {params.devices} dvc --wait-for-lock repro --single-item {params.address} > {log}"

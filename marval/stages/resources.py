@@ -45,6 +45,8 @@ class Resources(Config):
     showcase: StageResources = StageResources()
     speed: StageResources = StageResources()
     report: StageResources = StageResources()
+    latency: StageResources = StageResources()
+    latency_report: StageResources = StageResources()
 
     def of(self, stage: str) -> StageResources:
         """What a stage of dvc.yaml may use; stages without an entry get the default."""

@@ -1,0 +1,115 @@
+"""What a preset needs from outside and this machine does not have, and which stages have to wait for it.
+
+Nothing here computes or fetches: the Snakefile leaves out the stages that wait and runs the others; `make plan` shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from marval import weights
+from marval.data.image_folder import ImageFolderConfig
+from marval.stages.preset import AnyPreset, Preset, preset_path
+from marval.weights.registry import WEIGHTS
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One file or folder that is not there."""
+
+    path: Path  # where it belongs
+    what: str
+    source: str  # its size, where known, and from where
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage in the graph, by DVC's address."""
+
+    address: str
+    makers: frozenset[str]  # addresses of the stages whose outputs it reads
+    missing: tuple[Missing, ...]  # its own inputs from outside that are not there
+
+
+def missing_inputs(stage: str, preset: AnyPreset, sources: Iterable[Path]) -> tuple[Missing, ...]:
+    """Of one stage; `sources` are those of its declared inputs that no stage makes."""
+    absent = [path for path in sources if not path.exists() or path.is_dir()]
+    entries = {path.parts[1]: None for path in absent if path.parts[0] == str(WEIGHTS)}
+    found = [_of_weights(item, preset.name) for item in weights.missing(entries)]
+    found += [_of_project(path) for path in absent if path.parts[0] != str(WEIGHTS) and not path.exists()]
+    if stage == "prepare" and isinstance(preset, Preset) and isinstance(preset.prepare, ImageFolderConfig):
+        found += _of_images(preset.prepare, preset.name)
+    return tuple(found)
+
+
+def _of_weights(item: weights.Wanted, preset: str) -> Missing:
+    entry = weights.registry()[item.name]
+    return Missing(
+        path=item.path,
+        what=f"{entry.what} (licence: {entry.licence})",
+        source=f"{item.file.size}, {item.file.urls[0]}",
+        remedy=f"`make weights PRESET={preset}` fetches weights; a file that you put there is checked and used",
+    )
+
+
+def _of_images(section: ImageFolderConfig, preset: str) -> list[Missing]:
+    folder = Path(section.folder)
+    if (folder / "train").is_dir():
+        return []
+    remedy = (
+        f"link the folder of images, `ln -s /path/to/images {folder}`, or change prepare.folder in "
+        f"{preset_path(preset)}"
+    )
+    what = "training images, train/CLASS/IMAGE"
+    return [Missing(folder / "train", what, "ImageNet: https://image-net.org, after registration", remedy)]
+
+
+def _of_project(path: Path) -> Missing:
+    return Missing(path, "files of the project itself", "git", "`git status` shows what is deleted")
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What becomes of the stages that lack something, themselves or by a stage before them; all others can run."""
+
+    waiting: dict[
+        str, tuple[Missing, ...]
+    ]  # cannot run, each with what is missing, in the order of the nodes
+    settled: frozenset[str]  # need not run: what they made is there
+
+
+def outlook(nodes: Iterable[Node], is_settled: Callable[[str], bool]) -> Outlook:
+    """`is_settled`: whether a stage's outputs are there and nothing but lost inputs stands against them; asked only if needed."""
+    by_address = {node.address: node for node in nodes}
+    known: dict[str, tuple[Missing, ...]] = {}
+    settled: set[str] = set()
+
+    def lacks(address: str) -> tuple[Missing, ...]:
+        if address not in known:
+            node = by_address[address]
+            found = {*node.missing, *(m for maker in node.makers for m in lacks(maker))}
+            if found and is_settled(address):
+                settled.add(address)
+                found = set()
+            known[address] = tuple(sorted(found, key=_order))
+        return known[address]
+
+    waiting = {address: found for address in by_address if (found := lacks(address))}
+    return Outlook(waiting, frozenset(settled))
+
+
+def _order(missing: Missing) -> str:
+    return str(missing.path)
+
+
+def message(waiting: Mapping[str, tuple[Missing, ...]], total: int) -> str:
+    """What is missing, where it belongs and how it gets there, and how many of the `total` stages wait; for people."""
+    things = sorted({m for found in waiting.values() for m in found}, key=_order)
+    lines = [f"marval: {len(waiting)} of {total} stages wait for what is missing:"]
+    for what, group in groupby(things, key=lambda thing: thing.what):
+        lines += [f"  {what}", *(f"    {thing.path}: {thing.source}" for thing in group)]
+    return "\n".join([*lines, *dict.fromkeys(f"  -> {thing.remedy}" for thing in things)])

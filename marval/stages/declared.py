@@ -38,7 +38,17 @@ def declaration(stage: str, preset: str, variant: str | None = None, seed: int |
             f"{RUNS} has no {stage}@{key}: activate the preset in params.yaml and run `python -m marval runs`, "
             "or give a variant and seed that it has"
         )
-    body = _fill(read_yaml(PIPELINE)["stages"][stage]["do"], item)
+    return resolve(stage, key, item, pipeline())
+
+
+def pipeline() -> dict[str, Any]:
+    """The stages of dvc.yaml, names not filled in."""
+    return read_yaml(PIPELINE)["stages"]
+
+
+def resolve(stage: str, key: str, item: Item, stages: dict[str, Any]) -> Declaration:
+    """One of `stages`, with the names of `item` filled in."""
+    body = _fill(stages[stage]["do"], item)
     outputs = [entry for kind in ("outs", "metrics", "plots") for entry in body.get(kind, [])]
     return Declaration(
         name=f"{stage}@{key}",

@@ -10,7 +10,7 @@ from marval import workers
 from marval.batches import Share, shares
 from marval.errors import UserError
 from marval.training.scale import Scale
-from marval.training.seeding import seed_dropout, seed_step
+from marval.training.seeding import seed_step
 
 CPU = torch.device("cpu")
 
@@ -129,10 +129,20 @@ def test_more_processes_than_images_are_refused():
         shares(5, 6, 0, None, CPU)
 
 
-def test_dropout_has_a_stream_for_each_share():
-    """Else all processes would drop the same features, and the draws of the batch would be those of its dropout."""
-    values = []
-    for seed in (lambda: seed_step(1, 2), lambda: seed_dropout(1, 2, 0), lambda: seed_dropout(1, 2, 6)):
-        seed()
-        values.append(torch.rand(()).item())
-    assert len(set(values)) == 3
+def test_dropout_has_a_stream_for_each_piece(tmp_path):
+    """Else all pieces and processes would drop the same features, or what is dropped would follow from the batch."""
+    torch.manual_seed(0)
+    method = miniature.distill(Scale())
+    seen, plain = [], method.generate
+
+    def generate(images, start):
+        seen.append(torch.rand(()).item())
+        return plain(images, start)
+
+    method.generate = generate
+    miniature.train(method, tmp_path, Scale(at_once=5), steps=1)
+    updates = len(method.updates)
+    assert seen[:3] * updates == seen, "a piece is computed alike for every update"
+    assert len(set(seen)) == 3
+    seed_step(1, 0)
+    assert not {torch.rand(()).item() for _ in range(1000)} & set(seen)

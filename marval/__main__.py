@@ -151,7 +151,9 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         leave()
         return
     with stage_run(*key) as context:
-        processes = min(workers.wanted(), stage.pieces(context)) if hasattr(stage, "pieces") else 1
+        processes = workers.wanted() if hasattr(stage, "pieces") else 1
+        if processes > 1:
+            processes = min(processes, stage.pieces(context))
         if processes > 1:
             workers.run(["-m", "marval", *arguments], processes, context.checkpoints)
         else:

@@ -60,7 +60,7 @@ def resolved_stages():
     from dvc.repo import Repo
 
     try:
-        repo = Repo(".")
+        repo = Repo(".", _wait_for_lock=True)
         stages = repo.index.stages
     except DvcException as error:
         sys.exit(f"marval: error: {' '.join(str(error).split())}: repair the file and run again")

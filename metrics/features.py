@@ -10,6 +10,7 @@ from torch import Tensor
 
 from metrics.errors import UserError
 from metrics.judges.base import to_bchw
+from metrics.precision import judging
 from metrics.samples import Samples
 
 
@@ -74,7 +75,7 @@ def extract(
     return made
 
 
-@torch.no_grad()
+@judging()
 def _extract(judge: FeatureJudge, images: NDArray[np.uint8], batch: int) -> Features:
     features, logits = [], []
     for start in range(0, len(images), batch):
@@ -84,7 +85,7 @@ def _extract(judge: FeatureJudge, images: NDArray[np.uint8], batch: int) -> Feat
     return Features(torch.cat(features).numpy(), torch.cat(logits).numpy())
 
 
-@torch.no_grad()
+@judging()
 def features_of(judge: FeatureJudge, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(B, D) features of one batch (B, H, W, 3)."""
     return judge.features(to_bchw(images)).float().cpu().numpy()

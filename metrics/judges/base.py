@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from metrics.errors import UserError
 from metrics.files import replacing
 from metrics.judges.prompts import check_template, prompt_protocol
+from metrics.precision import judging
 
 
 class JudgeConfig(BaseModel):
@@ -79,7 +80,7 @@ class Judge(nn.Module):
         """What the scores depend on besides the weights."""
         return prompt_protocol(self.template, self.class_names)
 
-    @torch.no_grad()
+    @judging()
     def score_images(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 256
     ) -> NDArray[np.float32]:

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from metrics.judges.prompts import class_prompts, prompt_protocol
+from metrics.precision import judging
 
 
 class PublishedScorer:
@@ -40,7 +41,7 @@ class PublishedScorer:
         self._model.to(device)
         return self
 
-    @torch.no_grad()
+    @judging()
     def score_images(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], batch: int = 64
     ) -> NDArray[np.float32]:

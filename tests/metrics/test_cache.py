@@ -51,3 +51,16 @@ def test_other_images_other_judges_and_damage_miss(held_out: Samples, cnn: Cnn, 
 def test_a_judge_without_a_hash_is_not_cached(held_out: Samples, cnn: Cnn, tmp_path: Path) -> None:
     extract(Counting(cnn, None), held_out, store=FeatureCache(tmp_path / "cache"))
     assert not (tmp_path / "cache").exists()
+
+
+def test_judges_compute_in_float32_and_leave_the_setting_alone(held_out: Samples, cnn: Cnn) -> None:
+    class Watching(Counting):
+        def features(self, images: torch.Tensor) -> torch.Tensor:
+            assert not torch.backends.cudnn.allow_tf32
+            assert not torch.is_grad_enabled()
+            return super().features(images)
+
+    before = torch.backends.cudnn.allow_tf32
+    extract(Watching(cnn, None), held_out)
+    assert torch.backends.cudnn.allow_tf32 == before
+    assert torch.is_grad_enabled()

@@ -20,7 +20,7 @@ from marval.data.collection import Reader
 from marval.data.decoding import problem
 from marval.progress import Progress
 
-PART = 256  # images between two results
+PART = 64  # images between two results, and what Ctrl-C waits for in each process
 
 
 class Checked(NamedTuple):

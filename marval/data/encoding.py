@@ -6,8 +6,9 @@ it starts. Its bytes therefore do not depend on who computes it, or when.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from marval.data.latents import EncodeConfig, LatentRows, write_shard
 from marval.data.normaliser import ChannelStatistics
 from marval.models.tokenizer import Tokenizer, from_bytes
 from marval.progress import Progress
+
+AHEAD = 2  # batches that are read before they are needed
 
 
 def shard_names(images: ImageSet, config: EncodeConfig) -> list[str]:
@@ -84,6 +87,11 @@ def _moments(pixels: np.ndarray, tokenizer: Tokenizer, config: EncodeConfig) -> 
 
 def _ahead(images: ImageSet, rows: np.ndarray, batch: int) -> Iterator[np.ndarray]:
     """Batches of images; the next ones are read and decoded while the autoencoder is at work."""
-    parts: Sequence[np.ndarray] = np.split(rows, range(batch, len(rows), batch))
+    waiting: deque[Future[np.ndarray]] = deque()
     with ThreadPoolExecutor(1) as reader:
-        yield from reader.map(images.images, parts)
+        for part in np.split(rows, range(batch, len(rows), batch)):
+            waiting.append(reader.submit(images.images, part))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

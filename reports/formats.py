@@ -64,6 +64,8 @@ class Speed:
     dtype: str = ""
     flops: float | None = None  # of one image
     peak_memory_mb: float | None = None
+    note: str = ""  # how the measurement is reduced
+    floor_source: str = ""  # where the machine's rates are from
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,8 @@ def _speed(row: dict[str, Any], path: Path) -> Speed:
         dtype=str(row.get("dtype") or ""),
         flops=flops,
         peak_memory_mb=memory,
+        note=str(row.get("note") or ""),
+        floor_source=str(row.get("floor_source") or ""),
     )
 
 

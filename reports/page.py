@@ -60,6 +60,7 @@ def render(
             measures_quality=results.measures_quality,
             split=[sentence for sentence in map(split, _claimed(results, paper)) if sentence],
             others=_others(results, paper),
+            reduced=list(dict.fromkeys(row.note for row in results.speed if row.note)),
             failed_checks=results.distance_untrusted,
             headline_speedup=number(speedup),
             teacher_steps=paper.teacher_steps,
@@ -103,6 +104,8 @@ def _scope_note(results: Results, paper: Paper, claims: list[Claim]) -> str:
     scope = scope_of(results, paper)
     if scope.is_full:
         return ""
+    if not results.measures_quality:
+        return f"The preset {results.preset} measures time alone: claims about images are not attempted here."
     full = [claim.id for claim in claims if claim.scope == "full"]
     rest = "claims marked “proxy” are" if full else "every claim here is"
     return (

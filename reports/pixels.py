@@ -37,6 +37,7 @@ def grid(images: NDArray, columns: int, alt: str, caption: str, gap: int = 2) ->
     count, high, wide = images.shape[:3]
     rows = -(-count // columns)
     small = max(high, wide) <= LOSSLESS
+    gap = gap if small else 2 * gap  # photographs run into each other sooner
     scale = min(1.0, TILE / max(high, wide))
     high, wide = round(high * scale), round(wide * scale)
     canvas = Image.new(

@@ -103,12 +103,12 @@ def _place(regime: Regime) -> tuple[str, int, int, bool, int]:
 
 
 def size_of(model: str) -> str | None:
-    """B, L or H if the name of a timed model says so."""
+    """B, L or H if the name of a timed model says so; none for a reduced one."""
     words = model.lower().replace("_", "-").split("-")
     names = {"b": "B", "base": "B", "l": "L", "large": "L", "h": "H", "huge": "H"}
-    return (
-        next((names[word] for word in words if word in names), None) if {"mar", "marval"} & {*words} else None
-    )
+    if "reduced" in words or not {"mar", "marval"} & {*words}:
+        return None
+    return next((names[word] for word in words if word in names), None)
 
 
 def sizes(results: Results) -> list[str]:
@@ -141,8 +141,8 @@ def single_image(results: Results, variant: str, size: str | None = None) -> Spe
     rows = [row for row in plain if row.device == device and row.variant == _timed_as(results, variant)]
     wanted = results.ar_steps(variant)
 
-    def order(row: Speed) -> tuple[bool, bool]:
-        return size_of(row.model) not in (size or "B", None), row.ar_steps != wanted
+    def order(row: Speed) -> tuple[bool, bool, int]:
+        return size_of(row.model) not in (size or "B", None), row.ar_steps != wanted, row.ar_steps
 
     return min((r for r in rows if size is None or size_of(r.model) == size), key=order, default=None)
 

@@ -189,10 +189,10 @@ class Results:
         return next((float(value) for value in told if value is not None), None)
 
     def device(self, row: Speed) -> str:
-        """What a row was timed on; an accelerator by the name that the stage's record has."""
-        if "cpu" in row.device.lower():
+        """What a row was timed on; an accelerator that the row does not name, by the name that a stage's record has."""
+        if row.device != "cuda":
             return row.device
-        machines = (r.get("machine") or {} for r in self.records if r.stage.startswith("speed"))
+        machines = (r.get("machine") or {} for r in self.records if r.stage.startswith(("speed", "latency")))
         return next((str(m["gpu"]) for m in machines if m.get("gpu")), row.device)
 
     def ar_steps(self, variant: str) -> int | None:

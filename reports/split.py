@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reports.formats import Speed
 from reports.regimes import NOTHING, Regime, size_of
-from reports.wording import number
+from reports.wording import number, plural
 
 
 def split(regime: Regime) -> str:
@@ -20,7 +20,8 @@ def split(regime: Regime) -> str:
     else:
         told.append(f"{number(overhead)} is launches and waiting{_efficiency(regime)}")
     size = size_of(regime.student.model)
-    where = ", ".join([*([f"MAR-{size}"] if size else []), regime.short])
+    steps = plural(regime.student.ar_steps, "AR step")
+    where = ", ".join([*([f"MAR-{size}"] if size else []), regime.short, steps])
     return f"Of the {number(regime.speedup.value)} times ({where}), {', '.join(told[:-1])}, and {told[-1]}."
 
 

@@ -17,6 +17,7 @@ from reports.regimes import single_image
 from reports.results import Results
 from reports.wording import interval, metric_title, number, seconds
 
+WIDE_RANGE = 20  # largest over smallest distance
 Point = tuple[float, Estimate, str]  # x, y with interval, variant
 
 
@@ -40,6 +41,7 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
     for variant in ("marval", "marval-rl"):
         _series(axes, [p for p in points if p[2] == variant], variant, variant)
     _logarithmic(axes)
+    _wide_range(axes, points)
     _floor(axes, results)
     axes.legend()
     caption = (
@@ -66,6 +68,7 @@ def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
             _level(axes, row.estimate, f"{variant} (one evaluation)", colour(variant))
             points.append((1.0, row.estimate, variant))
     _logarithmic(axes, [p[0] for p in points])
+    _wide_range(axes, points)
     _floor(axes, results)
     axes.legend()
     caption = "Quality of the teacher by diffusion steps; bands are the one-step models with their intervals."
@@ -208,6 +211,17 @@ def _logarithmic(axes: Axes, at: Sequence[float] = ()) -> None:
     axes.xaxis.set_major_locator(FixedLocator(sorted(set(at))) if at else LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _wide_range(axes: Axes, points: Sequence[Point]) -> None:
+    """A log scale upwards where one distance would press the others flat."""
+    values = [p[1].value for p in points]
+    if min(values) <= 0 or max(values) < WIDE_RANGE * min(values):
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _steps_label(variant: str) -> str:

@@ -11,6 +11,7 @@ from reports.figures.style import COLOURS, INK, WIDE, Drawing, finish
 from reports.paper import Paper
 from reports.regimes import Regime, regimes, size_of
 from reports.results import Results
+from reports.scope import scope_of
 from reports.wording import interval, limit, number
 
 TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -27,11 +28,12 @@ def speedup_by_regime(results: Results, paper: Paper) -> Drawing | None:
         "(batch 1, eager). A bar leads from what the machine's floor alone would give to what was measured: it is launches and "
         "waiting."
     )
-    return finish(drawn(found, paper), "speedup-regimes", caption, "; ".join(_told(r) for r in found))
+    size = scope_of(results, paper).size
+    return finish(drawn(found, paper, size), "speedup-regimes", caption, "; ".join(_told(r) for r in found))
 
 
-def drawn(found: list[Regime], paper: Paper) -> Figure:
-    """The figure, not yet rendered."""
+def drawn(found: list[Regime], paper: Paper, size: str | None = None) -> Figure:
+    """The figure, not yet rendered; `size` is that of models whose names do not tell."""
     groups = grouped(found)
     rows = [len(group) for group in groups.values()]
     figure = Figure(figsize=(WIDE, AROUND + ROW * sum(rows) + 0.3 * (len(rows) - 1)))
@@ -39,7 +41,7 @@ def drawn(found: list[Regime], paper: Paper) -> Figure:
     for axes, (title, group) in zip(panels.flat, groups.items(), strict=True):
         _panel(axes, group)
         axes.set_title(title)
-    _bound(panels.flat[0], groups, paper)
+    _bound(panels.flat[0], groups, paper, size)
     _scale(panels.flat[-1], found)
     panels.flat[-1].set_xlabel(f"speed-up over {paper.teacher_steps} diffusion steps (times, log scale)")
     handles, labels = panels.flat[0].get_legend_handles_labels()
@@ -100,10 +102,10 @@ def _marks(axes: Axes, points: list[tuple[int, float | None]], label: str, marke
         axes.plot(x, y, marker, color=INK, markersize=size, markeredgewidth=1.6, label=label, zorder=1)
 
 
-def _bound(axes: Axes, groups: dict[str, list[Regime]], paper: Paper) -> None:
+def _bound(axes: Axes, groups: dict[str, list[Regime]], paper: Paper, size: str | None) -> None:
     """The claim's bound in every panel; the legend has it once."""
     for i, (panel, group) in enumerate(zip(axes.figure.axes, groups.values(), strict=True)):
-        bound = bound_of(paper, size_of(group[0].student.model))
+        bound = bound_of(paper, size_of(group[0].student.model) or size)
         label = "the claim's bound" if len(groups) > 1 else f"the claim's bound, {limit(bound)}"
         panel.axvline(
             bound, color=INK, linestyle="--", linewidth=1, zorder=0, label=label if i == 0 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.claims.compare import DISTANCE
+from reports.claims.compare import DISTANCE, DIVERSITY
 from reports.intervals import difference
 from reports.regimes import single_image
 from reports.tables.cells import Cells
@@ -156,7 +156,9 @@ class QualityTables(Cells):
             directions,
             [
                 "Within-class variance has no better end: it is compared with that of the real images (row real)."
-            ],
+            ]
+            if DIVERSITY in names
+            else [],
             UNRANKED,
         )
 

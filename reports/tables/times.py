@@ -20,15 +20,13 @@ class TimeTables(Cells):
 
     def times(self) -> Table:
         """Table 1's column of seconds, where models of the paper's sizes were timed."""
-        teacher = f"teacher-{self.paper.teacher_steps}"
-        rows, common = _without_common(
-            [
-                self._size_row(size, variant, role)
-                for size in sizes(self.results)
-                for variant, role in ((teacher, "teacher"), ("marval", "student"))
-                if single_image(self.results, variant, size)
-            ]
-        )
+        found = [
+            self._size_row(size, variant, steps)
+            for size in sizes(self.results)
+            for steps, variant in [*self.results.teachers().items(), (1, "marval")]
+            if single_image(self.results, variant, size)
+        ]
+        rows, common = _without_common(found)
         return Table.of(
             "table1-time",
             "Table 1, seconds for an image: ours beside the paper's.",
@@ -39,19 +37,20 @@ class TimeTables(Cells):
             ],
         )
 
-    def _size_row(self, size: str, variant: str, role: str) -> dict[str, Any]:
-        told = self.paper.row("table1", size=size, role=role)
+    def _size_row(self, size: str, variant: str, steps: int) -> dict[str, Any]:
+        student = variant == "marval"
+        role = "student" if student else "teacher" if steps == self.paper.teacher_steps else ""
+        told = self.paper.row("table1", size=size, role=role) if role else {}
         row = single_image(self.results, variant, size)
         assert row is not None  # times() asks for timed variants alone
         source = f"{self.paper.table('table1')['source']}, row {told.get('model')}"
-        student = role == "student"
         return {
-            "model": str(told.get("model", row.model)),
+            "model": f"{'MARVAL' if student else 'MAR'}-{size}",
             "AR steps": plain(row.ar_steps),
             "diffusion steps": plain(row.diffusion_steps),
             "seconds/image": self.seconds(variant, size),
             "paper seconds/image": self.told(told, "seconds_per_image", source),
-            "speed-up": self.speedup(variant, size) if student else plain(None),
+            "speed-up": self.speedup(variant, size),
             "paper speed-up": plain(self.paper.speedup(size) if student else None, "computed from Table 1"),
             "parameters, million (paper)": self.told(told, "parameters_million", source),
             "device": self.results.device(row),
@@ -120,7 +119,12 @@ class TimeTables(Cells):
         ]
         rows, common = _without_common([self._floor_row(r, *self._unit()) for r in found])
         note = "Share of the floor: the least time over the measured time; 100% would be the machine's limit."
-        return Table.of("roofline", "Achieved against the machine's floor.", rows, notes=[*common, note])
+        rates = [
+            f"The machine's rates: {s}." for s in dict.fromkeys(r.student.floor_source for r in found) if s
+        ]
+        return Table.of(
+            "roofline", "Achieved against the machine's floor.", rows, notes=[*common, note, *rates]
+        )
 
     def _floor_row(self, r: Regime, scale: float, unit: str) -> dict[str, Any]:
         columns: dict[str, Any] = {
@@ -191,8 +195,9 @@ def _words(x: Any) -> str:
 
 
 def _model(row: Speed) -> str:
-    """A model by its name where that is a size; the weights' name says no more than the variant does."""
-    return row.model if size_of(row.model) else ""
+    """A model by its name where that says more than the weights' name, which the variant tells too."""
+    size = size_of(row.model)
+    return f"MAR-{size}" if size else row.model if row.model.startswith("mar-") else ""
 
 
 def _whole(value: float | None) -> int | None:

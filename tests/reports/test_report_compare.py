@@ -33,11 +33,11 @@ def two(reported: Path, tmp_path: Path) -> Path:
 
 
 def test_index_lists_presets_with_claims_only(two: Path) -> None:
-    (two / "empty").mkdir()
+    (two / "no-claims-yet").mkdir()
     page = write_index(two).read_text()
     assert 'href="a/report.html"' in page
     assert 'href="b/report.html"' in page
-    assert "empty" not in page
+    assert "no-claims-yet" not in page
     assert page.count("reproduced</span>") == 10
     assert "2026-01-02 03:04 UTC" in page
 

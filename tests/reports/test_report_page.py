@@ -163,7 +163,7 @@ def test_speed_is_told_with_its_regime_and_the_frontier(text: str) -> None:
     assert "batch 1" in note
     assert "100 diffusion steps" in note
     assert "few-step teachers" in note
-    assert "Of the 34.02 times (batch 1, eager), a factor of 2.00 is arithmetic" in note
+    assert "Of the 34.02 times (batch 1, eager, 8 AR steps), a factor of 2.00 is arithmetic" in note
     assert "Outside the claim's regime the speed-up is 27.76" in note
     assert "18.6" in text
 
@@ -190,12 +190,12 @@ def test_samples_neighbours_orders_and_inpainting_are_shown(outline: Outline) ->
         assert part in alts
 
 
-def test_content_is_escaped(project: Path) -> None:
-    rows = json.loads((project / "results/made-up/metrics/marval.json").read_text())
+def test_content_is_escaped(plain: Path) -> None:
+    rows = json.loads((plain / "results/made-up/metrics/marval.json").read_text())
     evil = [row | {"judge": "<script>alert(1)</script>"} for row in rows]
-    (project / "results/made-up/metrics/marval.json").write_text(json.dumps(evil))
-    build(made_up.opened(project))
-    assert "<script>" not in (project / "results/made-up/report.html").read_text()
+    (plain / "results/made-up/metrics/marval.json").write_text(json.dumps(evil))
+    build(made_up.opened(plain))
+    assert "<script>" not in (plain / "results/made-up/report.html").read_text()
 
 
 def test_equal_results_give_equal_bytes(project: Path, reported: Path) -> None:
@@ -210,11 +210,11 @@ def test_equal_results_give_equal_bytes(project: Path, reported: Path) -> None:
         assert (project / "results/made-up" / name).read_bytes() == (reported / name).read_bytes(), name
 
 
-def test_a_failed_calibration_marks_the_report_untrusted(project: Path) -> None:
+def test_a_failed_calibration_marks_the_report_untrusted(plain: Path) -> None:
     row = {"check": "published FID", "expected": 3.94, "measured": 4.5, "tolerance": 0.05, "passed": False}
-    made_up.write_json(project / "results/made-up/calibration.json", [row])
-    build(made_up.opened(project))
-    page = (project / "results/made-up/report.html").read_text()
+    made_up.write_json(plain / "results/made-up/calibration.json", [row])
+    build(made_up.opened(plain))
+    page = (plain / "results/made-up/report.html").read_text()
     assert "Untrusted." in page
     assert "published FID" in page
 
@@ -263,10 +263,11 @@ DAMAGED = [
 @pytest.mark.parametrize(
     "content", [b"", b"{", b'[{"metric": 1}]', bytes(range(256))], ids=["empty", "cut", "wrong", "binary"]
 )
-def test_damaged_files_are_named_and_no_crash(project: Path, content: bytes) -> None:
+def test_damaged_files_are_named_and_no_crash(plain: Path, content: bytes) -> None:
+    (plain / "results/made-up/curves").mkdir()
     for file in DAMAGED:
-        (project / "results/made-up" / file).write_bytes(content)
-    results = made_up.opened(project)
+        (plain / "results/made-up" / file).write_bytes(content)
+    results = made_up.opened(plain)
     build(results)
     for file in ("metrics/marval.json", "speed.json", "records/speed@made-up.json", "samples/marval.npz"):
         assert any(f"{file} is damaged" in problem for problem in results.problems), results.problems
@@ -281,30 +282,30 @@ def test_an_archive_that_is_cut_off_is_damaged(project: Path, file: str) -> None
     assert any(f"{file} is damaged" in problem for problem in results.problems), results.problems
 
 
-def test_tables_and_figures_of_an_earlier_report_go(project: Path) -> None:
-    root = project / "results/made-up"
+def test_tables_and_figures_of_an_earlier_report_go(plain: Path) -> None:
+    root = plain / "results/made-up"
     for name in ("tables/gone.csv", "figures/gone.svg", "figures/gone.png"):
         made_up.write_json(root / name, "of an earlier report")
-    build(made_up.opened(project))
+    build(made_up.opened(plain))
     assert not list(root.glob("*/gone.*"))
     assert (root / "tables/table2.csv").is_file()
 
 
-def test_large_images_are_scaled_and_the_page_stays_small(project: Path) -> None:
+def test_large_images_are_scaled_and_the_page_stays_small(plain: Path) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 10
     images = rng.integers(0, 256, (60, 256, 256, 3), np.uint8)
     for variant in ("teacher-100", "teacher-1", "marval", "marval-rl"):
-        file = project / "results/made-up/samples" / f"{variant}.npz"
+        file = plain / "results/made-up/samples" / f"{variant}.npz"
         np.savez(file, arr_0=images, arr_1=labels, seed=np.zeros(60, int), index=np.arange(60))
-    build(made_up.opened(project))
-    assert (project / "results/made-up/report.html").stat().st_size < PAGE_LIMIT
+    build(made_up.opened(plain))
+    assert (plain / "results/made-up/report.html").stat().st_size < PAGE_LIMIT
 
 
 def test_command_prints_verdicts_and_the_path(
-    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    plain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(project)
+    monkeypatch.chdir(plain)
     assert main(["made-up"]) == 0
     out = capsys.readouterr().out
     for part in (
@@ -317,7 +318,7 @@ def test_command_prints_verdicts_and_the_path(
         "report: results/made-up/report.html",
     ):
         assert part in out
-    assert "made-up/report.html" in (project / "results/index.html").read_text()
+    assert "made-up/report.html" in (plain / "results/index.html").read_text()
 
 
 def test_a_missing_results_folder_is_one_line_and_status_2(

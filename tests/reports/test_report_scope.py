@@ -165,6 +165,8 @@ def test_a_size_is_held_to_its_own_speed_up(
     claim = timed(tmp_path, size, "cuda", student)
     assert (claim.scope, claim.verdict) == ("full", verdict)
     assert claim.paper == pytest.approx(paper, abs=0.01)
+    assert ("30" in claim.short) == (size == "B")
+    assert ("that is B's figure" in claim.beside[0]) == (size == "H")
 
 
 def test_another_gpu_than_the_papers_is_said_and_a_cpu_is_a_proxy(tmp_path: Path) -> None:

@@ -69,8 +69,9 @@ def test_a_speed_up_is_the_product_of_its_factors(tmp_path: Path) -> None:
     assert regime.traffic == pytest.approx(15 / 2.5)
     assert regime.overhead == pytest.approx(30 / 15)
     assert split(regime) == (
-        "Of the 30.00 times (batch 1, eager), a factor of 2.50 is arithmetic (15.00 TFLOP an image against 6.00 TFLOP), 6.00 is "
-        "weights that large batches would share, and 2.00 is launches and waiting (the teacher runs at 0.40% of its floor's "
+        "Of the 30.00 times (batch 1, eager, 8 AR steps), a factor of 2.50 is arithmetic (15.00 TFLOP an image against "
+        "6.00 TFLOP), 6.00 is weights that large batches would share, and 2.00 is launches and waiting (the teacher runs at "
+        "0.40% of its floor's "
         "speed, the student at 0.80%)."
     )
 
@@ -170,26 +171,23 @@ def test_energy_is_shown_where_it_was_measured(project: Path, energy: float | No
 def latency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """results/latency with speed.json and a record, nothing else."""
     root = tmp_path / "results" / "latency"
-    scale = {"B": 1.0, "L": 2.0, "H": 4.0}
+    where = {"device": "NVIDIA H100", "ar_steps": 64}
+    kinds = (("teacher-100", 4.0, 100), ("marval", 0.1, 1))
     rows = [
-        made_up.speed_row(variant, batch, mode, seconds * scale[size], steps, f"MAR-{size}") | {"device": "cuda", "ar_steps": 64}
-        for size in ("H", "B", "L")
+        made_up.speed_row(kind, batch, mode, seconds * times / batch, steps, f"mar-{size}") | where
+        for size, times in {"huge": 4.0, "base": 1.0, "large": 2.0}.items()
         for batch in (1, 64)
         for mode in ("eager", "optimised")
-        for variant, seconds, steps in (("teacher-100", 4.0 / batch, 100), ("marval", 0.1 / batch**0.5, 1))
-    ]  # fmt: skip
+        for kind, seconds, steps in kinds
+    ]
     made_up.write_json(root / "speed.json", rows)
     made_up.record("speed", root, ["speed.json"], 60.0)
     record = json.loads((root / "records/speed.json").read_text())
-    record |= {"machine": {"cpu": "made-up CPU", "cores": 16, "gpu": "NVIDIA H100"}, "energy_joules": 9000.0}
+    record |= {"energy_joules": 9000.0}
     made_up.write_json(root / "records/speed.json", record)
-    variants = {
-        "teacher-100": {"model": "teacher", "diffusion_steps": 100, "guidance": 2.9, "ar_steps": 64},
-        "marval": {"model": "marval", "diffusion_steps": 1, "ar_steps": 64},
-    }
     presets = tmp_path / "workflow" / "presets"
     presets.mkdir(parents=True)
-    (presets / "latency.yaml").write_text(yaml.safe_dump({"name": "latency", "variants": variants}))
+    (presets / "latency.yaml").write_text(yaml.safe_dump({"name": "latency", "latency": {}}))
     monkeypatch.chdir(tmp_path)
     return root
 
@@ -221,6 +219,22 @@ def test_the_time_column_has_every_size_beside_the_papers(latency: Path) -> None
     assert rows["MAR-H"]["paper seconds/image"].text == "30.98"
     assert rows["MARVAL-H"]["paper speed-up"].text == "18.55"
     assert rows["MARVAL-B"]["speed-up"].text == "40.00"
+
+
+def test_a_reduced_version_says_so_and_stands_beside_no_row_of_the_paper(latency: Path) -> None:
+    note = "reduced: MAR-B on 8x8 tokens"
+    rows = [
+        row | {"model": "mar-base-reduced", "device": "cpu", "note": note}
+        for row in json.loads((latency / "speed.json").read_text())
+        if row["model"] == "mar-base"
+    ]
+    made_up.write_json(latency / "speed.json", rows)
+    assert main(["latency"]) == 0
+    page = (latency / "report.html").read_text()
+    assert page.count(note) == 1
+    assert not (latency / "tables/table1-time.csv").exists()
+    claim = json.loads((latency / "claims.json").read_text())[1]
+    assert (claim["id"], claim["scope"]) == ("C2", "proxy")
 
 
 def test_the_full_scale_commands_fill_what_a_preset_leaves_open(latency: Path, complete: Path) -> None:

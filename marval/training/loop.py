@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from marval.errors import UserError
 from marval.launch import gather, here, sum_over_processes
 from marval.progress import Progress
 from marval.training.checkpoints import CheckpointStore
+from marval.training.log import TrainingLog
 from marval.training.optimisation import warmup_factor
 from marval.training.scale import Scale
 from marval.training.seeding import seed_dropout, seed_step
@@ -66,28 +67,6 @@ class Method(Protocol):
     def draw(self, share: Share) -> Any:
         """A share of a step's batch with all that is random about it, dropout excepted; torch's generators are seeded."""
         ...
-
-
-@dataclass
-class TrainingLog:
-    """Means of the logged figures since the last row; rows become the stage's curve."""
-
-    rows: list[dict[str, float]] = field(default_factory=list)
-    _sums: dict[str, Tensor] = field(default_factory=dict)
-    _count: int = 0
-
-    def add(self, figures: Mapping[str, Tensor]) -> None:
-        for name, value in figures.items():
-            self._sums[name] = self._sums.get(name, torch.zeros_like(value)) + value
-        self._count += 1
-
-    def close_row(self, step: int) -> dict[str, float]:
-        """The row of a step, of all processes together: each has logged its part of the global means."""
-        means = torch.stack(list(self._sums.values())) / self._count
-        sum_over_processes([means])
-        self.rows.append({"step": step, **dict(zip(self._sums, means.tolist(), strict=True))})
-        self._sums, self._count = {}, 0
-        return self.rows[-1]
 
 
 def fit(

@@ -34,8 +34,8 @@ weights: $(INSTALLED) ## fetch and check the published files of a preset: PRESET
 	@[ -n "$(PRESET)" ] || { echo "marval: error: of which preset? For example: make weights PRESET=imagenet256-base" >&2; exit 2; }
 	@python -m marval weights "$(PRESET)"
 
-plan: $(INSTALLED) ## what `make reproduce` would run now
-	@snakemake --dry-run --quiet host reason
+plan: $(INSTALLED) ## what PRESET=... (or the active ones) would take: what runs, GPU-hours, memory, disk
+	@python -m marval plan $(PRESET)
 
 reproduce: $(INSTALLED) ## run the active presets from data to report; PRESET=... activates another first
 	@[ -z "$(PRESET)" ] || python -m marval activate $(PRESET)

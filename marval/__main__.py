@@ -111,6 +111,19 @@ def _parser() -> argparse.ArgumentParser:
     server.add_argument("socket", type=Path)
     files = commands.add_parser("weights", help="fetch and check the published files of a preset")
     files.add_argument("preset")
+    plan = commands.add_parser(
+        "plan", help="what presets would take: GPU-hours, memory, disk; by default the active ones"
+    )
+    plan.add_argument("presets", nargs="*", metavar="PRESET")
+    plan.add_argument(
+        "--gpu", default="H100", metavar="NAME", help="what to estimate for (default: %(default)s)"
+    )
+    plan.add_argument(
+        "--utilisation", type=float, default=0.3, metavar="SHARE", help="of its rate (default: %(default)s)"
+    )
+    plan.add_argument(
+        "--gpus", type=int, metavar="N", help="for the wall time (default: as many as a stage may use)"
+    )
     for stage in STAGES:
         command = commands.add_parser(stage, help=f"run the stage {stage} of dvc.yaml")
         command.add_argument("preset")
@@ -128,6 +141,11 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         from marval.stages import weights
 
         weights.run(options.preset)
+        return
+    if options.command == "plan":
+        from marval.plan.command import Hardware, plan
+
+        print(plan(options.presets, Hardware(options.gpu, options.utilisation, options.gpus)))
         return
     if options.command in ("runs", "activate"):
         from marval.stages import grid

@@ -1,0 +1,113 @@
+"""`python -m marval plan`: the plan of presets, for a stated GPU, how well it is used, and how many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from marval.costs.floors import MACHINES
+from marval.errors import UserError
+from marval.plan.needs import Estimator, Needs, weights_bytes
+from marval.plan.schedule import Job, wall_seconds
+from marval.plan.stages import Planned, planned_stages
+from marval.plan.state import Record
+from marval.plan.table import Line, aligned, missing_lines, quantity, rows
+from marval.stages.grid import active_presets
+from marval.stages.missing import outlook
+from marval.stages.preset import AnyPreset, Preset, load_preset
+
+GB = 1e9
+MEMORY_GB = {"H200": 141, "H100": 80, "A100": 80}  # of the GPUs in MACHINES
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What estimates are made for."""
+
+    gpu: str
+    utilisation: float
+    gpus: int | None = None  # default: as many as the widest stage may use
+
+    def __post_init__(self) -> None:
+        if self.gpu not in MACHINES:
+            raise UserError(f"--gpu is {self.gpu!r}, which is not known; known: {', '.join(MACHINES)}")
+        if not 0 < self.utilisation <= 1:
+            raise UserError(
+                f"--utilisation is {self.utilisation}: give a share of the GPU's rate, above 0 up to 1"
+            )
+
+    def seconds(self, flops: float) -> float:
+        """On one GPU."""
+        return flops / (MACHINES[self.gpu].operations * self.utilisation)
+
+
+def plan(names: Sequence[str], hardware: Hardware) -> str:
+    """The text for some presets, or for the active ones."""
+    return "\n\n".join(_plan(load_preset(name), hardware) for name in names or active_presets())
+
+
+def _plan(preset: AnyPreset, hardware: Hardware) -> str:
+    stages = planned_stages(preset)
+    record = Record(stages)
+    waiting = outlook((stage.node for stage in stages), record.is_settled).waiting
+    estimator = Estimator(preset) if isinstance(preset, Preset) else None
+    lines, jobs = [], {}
+    for stage in stages:
+        done = record.is_done(stage.address) or record.is_settled(stage.address)
+        needs = Needs() if done or estimator is None else estimator.of(stage)
+        gpus = preset.resources.of(stage.stage).gpus or 1
+        seconds = hardware.seconds(needs.flops)
+        state = "done" if done else "waits" if stage.address in waiting else "to run"
+        lines.append(Line(stage.stage, _name(stage), state, needs, gpus, seconds / 3600))
+        if not done:
+            jobs[stage.address] = Job(seconds, gpus, stage.node.makers)
+    missing = {m: None for found in waiting.values() for m in found}
+    return "\n".join(
+        [
+            f"{preset.name}: {preset.description}",
+            "",
+            *aligned(rows(lines, MEMORY_GB[hardware.gpu] * GB)),
+            "",
+            *(["missing:", *missing_lines(missing), ""] if missing else []),
+            *_small_print(lines, estimator, hardware),
+            _total(preset, lines, jobs, hardware),
+        ]
+    )
+
+
+def _name(stage: Planned) -> str:
+    seed = "" if stage.seed is None else f" {stage.seed}"
+    return f"{stage.variant or ''}{seed}".strip()
+
+
+def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: Hardware) -> list[str]:
+    rate = MACHINES[hardware.gpu].operations / 1e12
+    machine = f"what an {hardware.gpu} reaches, {rate:.0f} TFLOP/s in bfloat16"
+    told = [
+        f"FLOP: counted. GPU-hours: at {hardware.utilisation:.0%} of {machine}. GB of each GPU: estimated",
+        "from every tensor of a step. Disk: what a stage leaves, uncompressed; the total adds weights and one checkpoint, and",
+        "DVC's cache takes the results again unless the file system has reflinks. Left out: miniature judges, figures.",
+    ]
+    if estimator is not None:
+        told.append(f"Training images: {estimator.images.count:,} ({estimator.images.source}).")
+    limit = MEMORY_GB[hardware.gpu]
+    if any(line.needs.gpu_bytes > limit * GB for line in lines):
+        told.append(
+            f"! More than the {limit} GB of an {hardware.gpu}: lower scale.at_once of the section, or set scale.recompute."
+        )
+    return told
+
+
+def _total(preset: AnyPreset, lines: Sequence[Line], jobs: dict[str, Job], hardware: Hardware) -> str:
+    if not jobs:
+        return f"Total: nothing to do; the report is results/{preset.name}/report.html"
+    gpus = hardware.gpus or max(job.gpus for job in jobs.values())
+    flops, hours = sum(x.needs.flops for x in lines), sum(x.gpu_hours for x in lines)
+    passing = max(x.needs.passing_bytes for x in lines)
+    disk = sum(x.needs.disk_bytes for x in lines) + passing + weights_bytes(preset.published_files)
+    wall = wall_seconds(jobs, gpus) / 3600
+    many = "1 GPU" if gpus == 1 else f"{gpus} GPUs"
+    return (
+        f"Total: {len(jobs)} stages, {quantity(flops)}FLOP, {hours:,.1f} GPU-hours, {wall:,.1f} hours on {many}, "
+        f"{disk / GB:,.0f} GB; start: make reproduce PRESET={preset.name}"
+    )

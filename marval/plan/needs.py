@@ -1,0 +1,178 @@
+"""What the stages of a preset need: operations, memory of a GPU, disk. Counted from the networks and the settings; nothing runs.
+
+Left out, because it is small beside the rest: looks at samples during training, the training of miniature judges, figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+
+from marval.costs.counting import numbers
+from marval.costs.image import Sampling, optimised, published
+from marval.costs.inference import decoding, encoding, judging
+from marval.costs.judges import PICK_SCORE, Vision
+from marval.costs.reinforcement import Sizes, reinforce_step
+from marval.costs.training import StepCost, distill_step, teacher_step, tokenizer_step
+from marval.models.mar import MAR
+from marval.models.tokenizer import build_autoencoder
+from marval.plan.images import held_out_images, training_images
+from marval.plan.stages import Planned
+from marval.stages.preset import REAL, Preset
+from marval.weights import wanted
+
+FLOAT_BYTES = 4
+ROW_BYTES = 17  # of a row of latents beside its moments: label, image, whether it is mirrored
+JUDGE_BATCH = 64
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Of one stage."""
+
+    flops: float = 0.0
+    gpu_bytes: float = 0.0  # of each of its GPUs
+    disk_bytes: float = 0.0  # of what it leaves
+    passing_bytes: float = 0.0  # of checkpoints, while it runs
+
+
+def weights_bytes(names: Iterable[str]) -> float:
+    """Size of published files, exact or about."""
+    return sum(item.file.bytes or _about(str(item.file.about)) for item in wanted(names))
+
+
+def _about(size: str) -> float:
+    number, unit = size.split()
+    return float(number) * {"GB": 1e9, "MB": 1e6, "KB": 1e3, "bytes": 1}[unit]
+
+
+class Estimator:
+    """Needs of the stages of one preset; what is equal is counted once."""
+
+    def __init__(self, preset: Preset) -> None:
+        self.preset = preset
+        self.images = training_images(preset)
+        self._known: dict[str, object] = {}
+        with torch.device("meta"):
+            self.model_bytes = FLOAT_BYTES * numbers(MAR(preset.teacher.model))
+            self.tokenizer_bytes = FLOAT_BYTES * numbers(build_autoencoder(preset.tokenizer.model))
+        self.size = preset.teacher.model.side * preset.tokenizer.model.downsampling  # pixels
+
+    def of(self, stage: Planned) -> Needs:
+        """What one stage needs; nothing that counts for stages that only read and write small files."""
+        makers: dict[str, Callable[[Planned], Needs]] = {
+            "prepare": self._prepare,
+            "tokenizer": self._tokenizer,
+            "official": self._official,
+            "encode": self._encode,
+            "teacher": self._teacher,
+            "distill": self._distill,
+            "reinforce": self._reinforce,
+            "sample": self._sample,
+            "evaluate": self._evaluate,
+            "speed": self._speed,
+        }
+        return makers[stage.stage](stage) if stage.stage in makers else Needs()
+
+    def gpus(self, stage: str) -> int:
+        """How many processes share the stage's work."""
+        return self.preset.resources.of(stage).gpus or 1
+
+    def _once(self, key: str, count: Callable[[], C]) -> C:
+        if key not in self._known:
+            self._known[key] = count()
+        return self._known[key]  # type: ignore[return-value]
+
+    def _prepare(self, stage: Planned) -> Needs:
+        pixels = 3 * self.size**2
+        kept = self.images.count if self.images.are_copied else 0
+        return Needs(disk_bytes=pixels * (kept + held_out_images(self.preset)))
+
+    def _official(self, stage: Planned) -> Needs:
+        size = self.tokenizer_bytes if stage.variant == "tokenizer" else self.model_bytes
+        return Needs(disk_bytes=size)
+
+    def _tokenizer(self, stage: Planned) -> Needs:
+        config = self.preset.tokenizer
+        assert not hasattr(config, "official")
+        return self._trained(tokenizer_step(config, self.size), config.steps, self.tokenizer_bytes)
+
+    def _teacher(self, stage: Planned) -> Needs:
+        config = self.preset.teacher
+        step = self._once("teacher", lambda: teacher_step(config, self.gpus("teacher")))
+        return self._trained(step, config.steps, self.model_bytes)
+
+    def _distill(self, stage: Planned) -> Needs:
+        section, model, processes = self.preset.distill, self.preset.teacher.model, self.gpus("distill")
+        variant = section.variants[str(stage.variant)].model_copy(update={"guidance": 1.0, "seeds": None})
+        step = self._once(
+            f"distill {variant}", lambda: distill_step(section.training, variant, model, processes)
+        )
+        with torch.device("meta"):
+            auxiliary = FLOAT_BYTES * numbers(MAR(model).head)
+        return self._trained(step, section.training.steps, self.model_bytes + auxiliary)
+
+    def _reinforce(self, stage: Planned) -> Needs:
+        section, processes = self.preset.reinforce, self.gpus("reinforce")
+        variant = section.variants[str(stage.variant)]
+        sizes = Sizes(self.preset.teacher.model, self.preset.tokenizer.model, self._reward())
+        step = self._once("reinforce", lambda: reinforce_step(section.training, variant, sizes, processes))
+        return self._trained(step, variant.steps, self.model_bytes)
+
+    def _reward(self) -> Vision:
+        judges = self.preset.judges
+        if judges.kind == "published":
+            return PICK_SCORE
+        size = judges.pick_score
+        return Vision(size.width, size.vision_layers, size.patch, size.image_size)
+
+    @staticmethod
+    def _trained(step: StepCost, steps: int, disk_bytes: float) -> Needs:
+        return Needs(step.flops * steps, step.peak_bytes, disk_bytes, step.checkpoint_bytes)
+
+    def _encode(self, stage: Planned) -> Needs:
+        config, model = self.preset.encode, self.preset.tokenizer.model
+        once = encoding(model, self.size, config.batch)
+        views = self.images.count * (2 if config.mirror else 1)
+        row = FLOAT_BYTES * 2 * model.latent_channels * self.preset.teacher.model.tokens + ROW_BYTES
+        return Needs(once.flops * views, once.peak_bytes, row * views)
+
+    def _sample(self, stage: Planned) -> Needs:
+        variant, config = self.preset.variants[str(stage.variant)], self.preset.sample
+        way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+        model, tokenizer = self.preset.teacher.model, self.preset.tokenizer.model
+        works = self._once(f"sample {way}", lambda: optimised(model, way))
+        last = self._once("decode", lambda: decoding(tokenizer, model.tokens, config.batch))
+        images = self._images_of(str(stage.variant))
+        pixels = 3 * self.size**2 * images
+        flops = (sum(work.flops for work in works.values()) + last.flops) * images
+        return Needs(flops, 2 * self.model_bytes + last.peak_bytes, pixels, pixels)
+
+    def _evaluate(self, stage: Planned) -> Needs:
+        if self.preset.judges.kind != "published":
+            return Needs()
+        once = self._once("judge", lambda: judging(self.size, JUDGE_BATCH))
+        return Needs(once.flops * self._images_of(str(stage.variant)), once.peak_bytes)
+
+    def _images_of(self, variant: str) -> int:
+        if variant == REAL:
+            return held_out_images(self.preset)
+        return self.preset.sample.images * len(self.preset.variant_seeds(variant))
+
+    def _speed(self, stage: Planned) -> Needs:
+        """Operations alone: small batches keep a GPU waiting, so that it takes longer than they say."""
+        config, flops = self.preset.speed, 0.0
+        model, tokenizer = self.preset.teacher.model, self.preset.tokenizer.model
+        largest = decoding(tokenizer, model.tokens, max(config.batches))
+        for name in config.variants:
+            variant = self.preset.variants[name]
+            way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+            for mode in config.modes:
+                count = published if mode == "eager" else optimised
+                flops += sum(work.flops for work in count(model, way).values()) + largest.flops
+        rounds = (config.repetitions + 1) * sum(config.batches)
+        return Needs(flops * rounds, 2 * self.model_bytes + largest.peak_bytes)

@@ -14,7 +14,7 @@ from metrics.cache import FeatureCache
 from metrics.calibrate import adm_cases, embedded_cases
 from metrics.distances import DistanceSettings
 from metrics.errors import UserError
-from metrics.evaluate import EvaluationSettings, check_sizes, evaluate
+from metrics.evaluate import check_sizes, evaluate
 from metrics.features import FeatureJudge
 from metrics.files import replacing
 from metrics.judges.prompts import check_template
@@ -23,6 +23,7 @@ from metrics.published.opening import SCORERS
 from metrics.real import open_real
 from metrics.reference import make_reference, read_reference, with_features
 from metrics.samples import read_samples
+from metrics.settings import EvaluationSettings
 
 
 def score(options: argparse.Namespace) -> int:

@@ -1,64 +1,20 @@
 """Score one variant's samples with every judge: `evaluate` returns the rows of metrics/VARIANT.json."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from metrics import distances
-from metrics.distances import DistanceSettings, FrechetTarget
+from metrics.distances import FrechetTarget
 from metrics.errors import UserError
-from metrics.extrapolation import frechet_curve, frechet_infinity
+from metrics.extrapolation import frechet_curve
 from metrics.features import FeatureJudge, Features
 from metrics.judging import Judged, ScoringJudge, judge_images
-from metrics.real import NO_CROP
-from metrics.reference import Reference, class_variances
-from metrics.rows import Row, RowMaker, Value
+from metrics.reference import Reference
+from metrics.rows import Row, RowMaker
 from metrics.samples import Samples
-
-Metric = Callable[[Features, NDArray[np.int64] | None], Value]  # (features, labels of one seed) -> Value
-
-
-LARGE = 1000  # features, from where one Frechet distance takes seconds: Inception has 2048
-
-
-class EvaluationSettings(BaseModel):
-    """How samples are scored; the parts that change a value are recorded in every protocol."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    distances: DistanceSettings = DistanceSettings()
-    resamples: int = Field(
-        default=1000, ge=100, le=100_000, description="bootstrap resamples for the interval of a mean"
-    )
-    half_samples: int | None = Field(
-        default=None,
-        ge=4,
-        le=10_000,
-        description="random halves for the interval of a set-level metric; null: 30, or 6 for a judge of LARGE dimension",
-    )
-    frechet_points: int | None = Field(
-        default=None,
-        ge=3,
-        le=100,
-        description="sample counts for the extrapolated Frechet distance; null: 8, or 5 for a judge of LARGE dimension",
-    )
-    seed: int = Field(default=0, ge=0, lt=2**31, description="of bootstrap and halves")
-    batch: int = Field(default=256, ge=1, le=65_536)
-    crop: str | None = Field(
-        default=None,
-        description="how the reference was cropped, where its file does not tell; recorded, not done here",
-    )
-
-    def halves(self, dimension: int) -> int:
-        """half_samples for a judge of `dimension` features."""
-        return self.half_samples or (30 if dimension < LARGE else 6)
-
-    def points(self, dimension: int) -> int:
-        """frechet_points for a judge of `dimension` features."""
-        return self.frechet_points or (8 if dimension < LARGE else 5)
+from metrics.set_metrics import Metric, distance_metrics, within_class_variance
+from metrics.settings import EvaluationSettings
 
 
 def evaluate(
@@ -91,13 +47,13 @@ def evaluate(
         return maker.of_set(metric, better, feature_judge, by_seed, protocol)
 
     target = FrechetTarget(reference.mu, reference.sigma)
-    rows = [row(*entry) for entry in _distance_metrics(reference, target, settings, len(parts[0].images))]
+    rows = [row(*entry) for entry in distance_metrics(reference, target, settings, len(parts[0].images))]
     rows[0]["curve"] = frechet_curve(features[0].features, target, settings.points(dimension), settings.seed)
     if samples.labels is None:
         return rows
     real = reference.class_variances()
     real_mean = None if real is None else float(real.mean())
-    rows.append(row("within_class_variance", None, _variance, {"real": real_mean}))
+    rows.append(row("within_class_variance", None, within_class_variance, {"real": real_mean}))
     if feature_judge.knows_labels:
         right = [f.logits.argmax(1) == part.labels for f, part in zip(features, parts, strict=True)]
         rows.append(maker.of_images("class_accuracy", feature_judge, right, {}))
@@ -107,70 +63,6 @@ def evaluate(
         protocol = {**judge.protocol, "role": judge.role}
         rows.append(maker.of_images(judge.metric, judge, by_seed, protocol))
     return rows
-
-
-def _distance_metrics(
-    reference: Reference, target: FrechetTarget, settings: EvaluationSettings, n: int
-) -> list[tuple[str, bool, Metric, Row]]:
-    """(metric, higher is better, function, protocol) of what needs only features, logits and the reference."""
-    taken, mu, sigma, real = settings.distances, reference.mu, reference.sigma, reference.features
-    points = settings.points(len(mu))
-    against: Row = {
-        "reference": reference.sha256,
-        "reference_images": reference.n,
-        "crop": reference.crop or settings.crop or NO_CROP,
-    }
-    splits = {"splits": taken.inception_splits, "order": taken.inception_order}
-
-    def infinity(f: Features, labels: NDArray[np.int64] | None) -> Value:
-        return lambda index: frechet_infinity(frechet_curve(f.features[index], target, points, settings.seed))
-
-    def frechet(f: Features, labels: NDArray[np.int64] | None) -> Value:
-        def distance(index: NDArray[np.int64]) -> float:
-            if len(index) < len(f.features):  # one of the halves that the interval is made of
-                return target.distance(f.features[index])
-            return distances.frechet_to(f.features[index], mu, sigma)
-
-        return distance
-
-    def inception(f: Features, labels: NDArray[np.int64] | None) -> Value:
-        return lambda index: distances.inception_score(f.logits[index], taken)
-
-    metrics: list[tuple[str, bool, Metric, Row]] = [
-        ("frechet_distance", False, frechet, against),
-        ("frechet_distance_infinity", False, infinity, {**against, "points": points}),
-        ("inception_score", True, inception, splits),
-    ]
-    if real is None:
-        return metrics
-    size = min(taken.kernel_subset_size, n, len(real))
-    subsets = {**against, "subsets": taken.kernel_subsets, "subset_size": size}
-    neighbours = {**against, "k": taken.neighbours}
-    shares: dict[tuple[int, bytes], tuple[float, float]] = {}
-
-    def manifold(which: int) -> Metric:
-        def share(features: NDArray[np.float32], index: NDArray[np.int64]) -> float:
-            key = (id(features), index.tobytes())  # precision and recall come of one computation
-            if key not in shares:
-                shares[key] = distances.precision_recall(features[index], real, taken)
-            return shares[key][which]
-
-        return lambda f, _: lambda i: share(f.features, i)
-
-    def kernel(f: Features, labels: NDArray[np.int64] | None) -> Value:
-        return lambda index: distances.kernel_distance(f.features[index], real, taken)
-
-    return [
-        *metrics,
-        ("kernel_distance", False, kernel, subsets),
-        ("precision", True, manifold(0), neighbours),
-        ("recall", True, manifold(1), neighbours),
-    ]
-
-
-def _variance(features: Features, labels: NDArray[np.int64] | None) -> Value:
-    assert labels is not None
-    return lambda index: float(class_variances(features.features[index], labels[index]).mean())
 
 
 def check_sizes(samples: Samples, settings: EvaluationSettings) -> None:

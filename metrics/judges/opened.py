@@ -32,21 +32,21 @@ class Reward(Protocol):
 class OpenedJudges:
     """The judges of a folder, each read when it is first asked for: at full scale they are gigabytes."""
 
-    def __init__(self, folder: Path, device: str | torch.device = "cpu") -> None:
-        self.folder, self.device = folder, torch.device(device)
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.device = folder, torch.device("cpu")
         self._open: dict[str, Any] = {}
 
-    @cached_property
+    @property
     def features(self) -> "FeatureJudge":
         """The network whose features carry the Frechet distance."""
         return self._judge(self._one_of(FEATURE_JUDGES))
 
-    @cached_property
+    @property
     def scorers(self) -> "list[ScoringJudge]":
         """All that score images for their prompts; the training reward is one of them."""
         return [self._judge(name) for name in SCORERS if self._file(name).is_file()]
 
-    @cached_property
+    @property
     def reward(self) -> Reward:
         """The scorer that RL trains on."""
         return self._judge(self._one_of((REWARD,)))

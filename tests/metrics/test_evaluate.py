@@ -7,11 +7,12 @@ import pytest
 
 from metrics import UserError
 from metrics.distances import DistanceSettings
-from metrics.evaluate import EvaluationSettings, evaluate
+from metrics.evaluate import evaluate
 from metrics.judges import Cnn, Judge
 from metrics.judging import judge_images
 from metrics.reference import Reference
 from metrics.samples import Samples
+from metrics.settings import EvaluationSettings
 
 QUICK = EvaluationSettings(half_samples=6, resamples=100, distances=DistanceSettings(kernel_subsets=10))
 FIELDS = {"metric", "value", "ci_low", "ci_high", "n", "seeds", "values", "higher_is_better"}

@@ -37,3 +37,4 @@ class Collection:
     reader: Reader
     train: Listing
     held_out: Listing | None  # None: to be taken out of `train`
+    note: str | None = None  # what people should know of it

@@ -70,12 +70,15 @@ def open_folder(config: ImageFolderConfig) -> Collection:
     train = _list(reader.root, "train", classes)
     if not train.places:
         raise UserError(f"{reader.root / 'train'} has no images: they belong in one folder for each class")
-    held_out = None
-    if (reader.root / "val").is_dir():
-        if unknown := sorted(set(_folders(reader.root / "val")) - set(classes)):
-            raise UserError(f"{reader.root / 'val' / unknown[0]} is a class that train does not have")
-        held_out = _list(reader.root, "val", classes)
-    return Collection(_names(reader.root, classes), reader, train, held_out)
+    names, val = _names(reader.root, classes), reader.root / "val"
+    held_out_classes = _folders(val) if val.is_dir() else []
+    if unknown := sorted(set(held_out_classes) - set(classes)):
+        raise UserError(f"{val / unknown[0]} is a class that train does not have")
+    if held_out_classes:
+        return Collection(names, reader, train, _list(reader.root, "val", classes))
+    return Collection(
+        names, reader, train, None, f"{val} has no class folders: images are held out of train instead"
+    )
 
 
 def _folders(parent: Path) -> list[str]:

@@ -29,6 +29,8 @@ def prepare_files(config: ImageFolderConfig | HubConfig, folder: Path, partial: 
     Raises UserError where too many images are damaged, or a class has too few.
     """
     collection = open_hub(config) if isinstance(config, HubConfig) else open_folder(config)
+    if collection.note:
+        _tell(f"{label}: {collection.note}")
     train, held_out = collection.train, collection.held_out
     files = _joined(train, held_out) if held_out else train
     checked = verify(collection.reader, files.places, partial / "checked", label)

@@ -179,6 +179,7 @@ def test_damaged_images_are_named(root, tmp_path, capsys, caplog):
         assert name in log
     assert "27 training images: used 20, held out 3, copies of others in their class 1, damaged 3" in told
     assert "damaged 3" in log
+    assert "val has no class folders: images are held out of train instead" in told
 
 
 @pytest.mark.parametrize("allowed", [0, 2, 0.1])

@@ -113,11 +113,15 @@ class _Fixed(MaskingLaw):
         return self.count
 
 
+def mean_masked(law: MaskingLaw, tokens: int) -> int:
+    """Mean number of masked tokens under the law, of many draws."""
+    generator = torch.Generator().manual_seed(0)
+    return round(sum(law.draw_count(tokens, generator) for _ in range(LAW_DRAWS)) / LAW_DRAWS)
+
+
 def _mean_of(law: MaskingLaw, tokens: int) -> _Fixed:
     """A law that always masks the mean number of tokens."""
-    generator = torch.Generator().manual_seed(0)
-    drawn = [law.draw_count(tokens, generator) for _ in range(LAW_DRAWS)]
-    return _Fixed(count=round(sum(drawn) / LAW_DRAWS))
+    return _Fixed(count=mean_masked(law, tokens))
 
 
 def _latents(model: MARConfig) -> LatentBatches:

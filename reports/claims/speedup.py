@@ -101,6 +101,10 @@ def _machine(regime: Regime, paper: Paper) -> str:
 
 
 def _beside(regime: Regime | None, found: list[Regime]) -> list[str]:
-    lines = [f"{r.name}: {interval(r.speedup)} times." for r in found if r is not regime]
+    """What the speed-up is made of, the other regimes of the same model, and the claim's regime of other models."""
+    others = [r for r in found if r is not regime]
+    alike = [r for r in others if regime and _setting(r) == _setting(regime)]
+    lines = [f"{r.short}: {interval(r.speedup)} times." for r in alike]
+    lines += [f"{r.name}: {interval(r.speedup)} times." for r in others if r not in alike and r.is_claimed]
     sentence = split(regime) if regime else ""
     return [sentence, *lines] if sentence else lines

@@ -20,10 +20,10 @@ TITLES = {
     "loss_l1": "loss of the student, L1",
     "loss_l2": "loss of the student, L2",
     "loss_auxiliary": "loss of the auxiliary network",
-    "loss_reward": "loss (minus the training reward)",
+    "loss_reward": "loss (minus the reward)",
     "reward": "training reward",
 }
-PREFIXES = {"loss_": "loss, ", "grad_norm_": "gradient norm, ", "ema_distance_": "distance to average, "}
+PREFIXES = {"loss_": "loss, ", "grad_norm_": "gradient norm, ", "ema_distance_": "distance to EMA, "}
 PANELS = 6
 POINTS = 300  # drawn for each line; longer curves are averaged in groups
 
@@ -61,7 +61,7 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
     for axes in grid.flat[len(columns) :]:
         axes.set_visible(False)
     for axes, column in zip(grid.flat, columns, strict=False):
-        axes.set_title(_title(name, column))
+        axes.set_title(_title(name, column), fontsize=8.5)
         axes.set_xlabel("step")
         for i, stem in enumerate(stems):
             curve = results.curves[stem]

@@ -8,7 +8,7 @@ from reports.intervals import Estimate
 from reports.paper import Paper
 from reports.provenance import Provenance
 from reports.results import Results
-from reports.tables.table import Cell, Table, plain
+from reports.tables.table import Cell, Table, plain, without_common
 from reports.wording import MISSING, number, plural, seconds
 
 
@@ -26,7 +26,8 @@ def stages(results: Results, provenance: Provenance) -> Table:
         }
         for record in results.records
     ]
-    return Table.of("stages", "What each stage cost here.", rows)
+    rows, common = without_common(rows)
+    return Table.of("stages", "What each stage cost here.", rows, notes=common)
 
 
 def training_costs(results: Results, paper: Paper) -> Table:

@@ -13,6 +13,7 @@ from reports.provenance import Source
 from reports.wording import MISSING, bounds, number
 
 Direction = Literal["min", "max"]
+COMMON = ("device", "machine", "numbers", "AR steps")  # columns that often say one thing
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,19 @@ class Cell:
 def plain(value: float | None, note: str = "", decimals: int | None = None) -> Cell:
     """A cell without interval."""
     return Cell(None if value is None else Estimate(value), note=note, decimals=decimals)
+
+
+def without_common(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows without those columns of COMMON that say the same in each, and a note that says it once."""
+    told = {name: {_words(row[name]) for row in rows} - {""} for name in COMMON if rows and name in rows[0]}
+    same = {name: values.pop() for name, values in told.items() if len(values) == 1 and len(rows) > 1}
+    kept = [{name: x for name, x in row.items() if name not in same} for row in rows]
+    note = "; ".join(f"{name}: {value}" for name, value in same.items())
+    return kept, [f"The same in every row: {note}."] if note else []
+
+
+def _words(x: Any) -> str:
+    return x.text if isinstance(x, Cell) else str(x)
 
 
 @dataclass

@@ -10,9 +10,7 @@ from reports.intervals import Estimate, ratio
 from reports.regimes import Regime, regimes, single_image, size_of, sizes
 from reports.split import share_of_floor
 from reports.tables.cells import Cells
-from reports.tables.table import Cell, Table, plain
-
-COMMON = ("device", "numbers", "AR steps")  # columns that often say one thing
+from reports.tables.table import Cell, Table, plain, without_common
 
 
 class TimeTables(Cells):
@@ -26,7 +24,7 @@ class TimeTables(Cells):
             for steps, variant in [*self.results.teachers().items(), (1, "marval")]
             if single_image(self.results, variant, size)
         ]
-        rows, common = _without_common(found)
+        rows, common = without_common(found)
         return Table.of(
             "table1-time",
             "Table 1, seconds for an image: ours beside the paper's.",
@@ -69,7 +67,7 @@ class TimeTables(Cells):
             )
         caption = f"Speed-up of one step over {self.paper.teacher_steps} diffusion steps, regime by regime."
         traffic = any(r.has_traffic for r in found)
-        rows, common = _without_common([self._speedup_row(r, traffic) for r in found])
+        rows, common = without_common([self._speedup_row(r, traffic) for r in found])
         return Table.of("speedups", caption, rows, notes=[*common, *notes])
 
     def _speedup_row(self, r: Regime, traffic: bool) -> dict[str, Any]:
@@ -89,7 +87,7 @@ class TimeTables(Cells):
 
     def timings(self) -> Table:
         """Every timed row, then those that could not be timed."""
-        rows, common = _without_common([self._timing_row(row) for row in self.results.speed])
+        rows, common = without_common([self._timing_row(row) for row in self.results.speed])
         untimed = [
             f"{r.variant}, batch {r.batch}, {r.mode} ({r.model}): not timed, {r.reason}."
             for r in self.results.skipped
@@ -117,7 +115,7 @@ class TimeTables(Cells):
             for r in regimes(self.results, self.paper.teacher_steps)
             if r.student.flops or r.student.floor_seconds
         ]
-        rows, common = _without_common([self._floor_row(r, *self._unit()) for r in found])
+        rows, common = without_common([self._floor_row(r, *self._unit()) for r in found])
         note = "Share of the floor: the least time over the measured time; 100% would be the machine's limit."
         rates = [
             f"The machine's rates: {s}." for s in dict.fromkeys(r.student.floor_source for r in found) if s
@@ -179,19 +177,6 @@ class TimeTables(Cells):
 
     def _cell(self, estimate: Estimate | None, row: Speed) -> Cell:
         return Cell(estimate, self.provenance.source(row.file)) if estimate else plain(None)
-
-
-def _without_common(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows without the columns that say the same in each, and a note that says it once."""
-    told = {name: {_words(row[name]) for row in rows} - {""} for name in COMMON if rows and name in rows[0]}
-    same = {name: values.pop() for name, values in told.items() if len(values) == 1 and len(rows) > 1}
-    kept = [{name: x for name, x in row.items() if name not in same} for row in rows]
-    note = "; ".join(f"{name}: {value}" for name, value in same.items())
-    return kept, [f"The same in every row: {note}."] if note else []
-
-
-def _words(x: Any) -> str:
-    return x.text if isinstance(x, Cell) else str(x)
 
 
 def _model(row: Speed) -> str:

@@ -38,6 +38,8 @@ addEventListener("load", () => {
     broken: all("img").filter((e) => !e.naturalWidth).length,
     verdicts: all("#verdicts tbody tr").map((e) => [e.cells[0].innerText, e.cells[1].innerText]),
     requests: performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:")),
+    wideCards: all(".cards").filter((e) => e.getBoundingClientRect().width > innerWidth).map((e) => e.id),
+    seen: all("#verdicts td").every((e) => right(e) <= innerWidth),
     ink: getComputedStyle(document.body).color,
     axes: all('svg [style*="stroke: currentColor"]').slice(0, 3).map((e) => getComputedStyle(e).stroke),
   }), "*");
@@ -93,6 +95,8 @@ def test_page_in_a_browser(width: int, reported: Path, tmp_path: Path) -> None:
     assert seen["width"] == width
     assert seen["overflow"] <= 0, seen["outside"]
     assert seen["outside"] == []
+    assert seen["wideCards"] == []
+    assert seen["seen"]  # the whole verdict, without scrolling sideways
     assert seen["console"] == []
     assert seen["requests"] == []
     assert seen["tables"] >= 18

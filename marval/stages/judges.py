@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from marval.artifacts import read_json, read_npz, write_csv, write_json
+from marval.data.digits import DigitsConfig
 from marval.data.images import ImageSet, open_images
 from marval.methods.judge import JudgeMethod
 from marval.stages.context import Context
@@ -15,7 +16,7 @@ from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from metrics.judges import KINDS, Cnn, Judge, JudgeConfig, JudgesConfig, build, quality
 from metrics.judges.base import to_bchw
-from metrics.real import ArrayImages
+from metrics.real import NO_CROP, ArrayImages
 from metrics.reference import make_reference
 
 LOG_EVERY = 20
@@ -40,7 +41,9 @@ def run(context: Context) -> None:
         trained[kind] = judge
     cnn = trained["cnn"]
     assert isinstance(cnn, Cnn)
-    real = ArrayImages(train.images(np.arange(len(train))), train.labels, str(data))
+    prepared = context.preset.prepare
+    crop = NO_CROP if isinstance(prepared, DigitsConfig) else f"adm-{prepared.size}"
+    real = ArrayImages(train.images(np.arange(len(train))), train.labels, str(data), crop)
     make_reference(real, cnn).save(folder / "reference.npz")
     write_json(context.output("quality.json"), qualities)
     steps = sorted({step for curve in curves.values() for step in curve})

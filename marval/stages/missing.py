@@ -106,6 +106,16 @@ def _order(missing: Missing) -> str:
     return str(missing.path)
 
 
+def are_lost_inputs_only(entries: Iterable[Mapping | str]) -> bool:
+    """Whether DVC's list of what changed in a stage names nothing but inputs that are gone: its outputs are as they were made."""
+    return all(
+        isinstance(entry, Mapping)
+        and entry.keys() == {"changed deps"}
+        and set(entry["changed deps"].values()) == {"deleted"}
+        for entry in entries
+    )
+
+
 def message(waiting: Mapping[str, tuple[Missing, ...]], total: int) -> str:
     """What is missing, where it belongs and how it gets there, and how many of the `total` stages wait; for people."""
     things = sorted({m for found in waiting.values() for m in found}, key=_order)

@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from marval import gpus, warm
 from marval.errors import UserError
 from marval.stages import grid
-from marval.stages.missing import Node, message, missing_inputs, outlook
+from marval.stages.missing import Node, are_lost_inputs_only, message, missing_inputs, outlook
 from marval.stages.preset import load_preset, stage_threads
 from marval.stages.resources import Resources as Usage  # `Resources` is Snakemake's
 
@@ -67,7 +67,7 @@ def resolved_stages():
     makers = {out.def_path: stage.addressing for stage in stages for out in stage.outs}
     changes = Changes(repo)
     nodes = [Node(s.addressing, frozenset(made_by(s, makers).values()), lost(s, makers, presets)) for s in stages]
-    found = outlook(nodes, changes.are_lost_inputs_only)
+    found = outlook(nodes, changes.are_lost_inputs)
     if workflow.is_main_process:
         announce(found.waiting, len(stages))
     idle = found.waiting.keys() | found.settled

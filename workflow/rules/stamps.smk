@@ -20,18 +20,9 @@ class Changes:
             self._entries = self._repo.status()
         return self._entries
 
-    def are_lost_inputs_only(self, address):
+    def are_lost_inputs(self, address):
         """Whether the outputs of a stage are there, made with the present settings and code, though some inputs are gone."""
-        entries = self.entries.get(address, [])
-        return all(
-            set(entry) == {"changed deps"} and set(entry["changed deps"].values()) == {"deleted"}
-            for entry in map(as_mapping, entries)
-        )
-
-
-def as_mapping(entry):
-    """DVC gives a mapping for changed files, a bare word for a changed command."""
-    return entry if isinstance(entry, dict) else {entry: {}}
+        return are_lost_inputs_only(self.entries.get(address, []))
 
 
 def stamp(stage, made, changes):

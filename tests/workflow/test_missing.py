@@ -1,0 +1,101 @@
+"""Without weights and images: what can be made is made, and what is missing is said, once and for all."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from marval.stages.missing import Missing, Node, are_lost_inputs_only, message, outlook
+
+WEIGHTS = Missing(Path("weights/a"), "weights", "1 GB, https://a", "fetch them")
+IMAGES = Missing(Path("data/b"), "images", "https://b", "link them")
+
+
+def node(name, *makers, missing=()):
+    return Node(name, frozenset(makers), tuple(missing))
+
+
+GRAPH = [
+    node("prepare", missing=[IMAGES]),
+    node("official", missing=[WEIGHTS]),
+    node("encode", "prepare", "official"),
+    node("calibrate"),
+    node("sample", "official"),
+]
+
+
+def test_stages_behind_something_missing_wait_for_all_of_it():
+    found = outlook(GRAPH, lambda address: False)
+    assert found.waiting == {
+        "prepare": (IMAGES,),
+        "official": (WEIGHTS,),
+        "encode": (IMAGES, WEIGHTS),
+        "sample": (WEIGHTS,),
+    }
+    assert found.settled == frozenset()
+
+
+def test_nobody_waits_for_inputs_of_a_stage_that_is_done():
+    found = outlook(GRAPH, {"official", "calibrate"}.__contains__)
+    assert found.waiting == {"prepare": (IMAGES,), "encode": (IMAGES,)}
+    assert found.settled == {"official"}  # the other lacks nothing, and is not asked about
+
+
+def test_the_message_names_each_thing_once_with_place_source_and_remedy():
+    text = message({"encode": (IMAGES, WEIGHTS), "sample": (WEIGHTS,)}, total=5)
+    assert text.startswith("marval: 2 of 5 stages wait")
+    for part in ("weights/a: 1 GB, https://a", "data/b: https://b", "fetch them", "link them"):
+        assert text.count(part) == 1
+
+
+def test_lost_inputs_in_the_words_of_dvc(tmp_path, monkeypatch):
+    """What DVC itself says after an input, an output or a command has gone another way."""
+    from dvc.repo import Repo
+
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text("stages:\n  copy:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n")
+    Path("a").write_text("a")
+    subprocess.run(["git", "init", "-q"], check=True)
+    repo = Repo.init()
+    repo.reproduce()
+
+    def entries():
+        return Repo().status().get("copy", [])
+
+    assert are_lost_inputs_only(entries())
+    Path("a").unlink()
+    assert entries()
+    assert are_lost_inputs_only(entries())
+    text = Path("dvc.yaml").read_text()
+    Path("dvc.yaml").write_text(text.replace("cp a b", "cp -f a b"))
+    assert not are_lost_inputs_only(entries())
+    Path("dvc.yaml").write_text(text)
+    Path("b").write_text("another")
+    assert not are_lost_inputs_only(entries())
+    Path("a").write_text("another")
+    assert not are_lost_inputs_only(entries())
+
+
+@pytest.mark.slow
+def test_snakemake_makes_what_it_can_and_says_what_is_missing(fresh, tmp_path):
+    checkout = fresh.copy(tmp_path / "marval")
+    checkout.replace("params.yaml", "- smoke", "- imagenet256-base")
+    done = checkout.run("snakemake", check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "rror" not in done.stderr.replace("errors", ""), "Snakemake complains"
+    assert checkout.stages_run() == {"calibrate@imagenet256-base"}
+    begin, end = (
+        part.strip() for part in (done.stderr.split("Job stats")[0], done.stderr.split("(100%) done")[-1])
+    )
+    for text in (begin, end):
+        assert "of 42 stages wait for what is missing" in text
+        assert "weights/mar-base/checkpoint-last.pth: 1.66 GB, https://" in text
+        assert "data/imagenet/train" in text
+        assert "make weights PRESET=imagenet256-base" in text
+    shutil.rmtree(checkout.path / "logs")
+    again = checkout.run("snakemake", check=False)
+    assert again.returncode == 1
+    assert "weights/kl16/kl16.ckpt" in again.stderr
+    assert checkout.stages_run() == set()

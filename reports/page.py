@@ -23,6 +23,7 @@ from reports.tables import Table
 from reports.tables.costs import machine
 from reports.wording import bounds, interval, limit, number, seconds
 
+MAIN_CURVES = tuple(f"curves-{name}" for name in ("tokenizer", "judges", "teacher", "marval", "marval-rl"))
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -66,7 +67,8 @@ def render(
             teacher_steps=paper.teacher_steps,
             tables=tables,
             figures=figures,
-            curve_ids=[id for id in figures if id.startswith("curves-")],
+            curve_ids=[id for id in figures if id in MAIN_CURVES],
+            other_curve_ids=[id for id in figures if id.startswith("curves-") and id not in MAIN_CURVES],
             galleries=[_gallery(gallery) for gallery in galleries],
             problems=results.problems,
             sources=provenance.sources,

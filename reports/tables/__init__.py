@@ -33,6 +33,7 @@ def all_tables(results: Results, paper: Paper, provenance: Provenance) -> dict[s
         times.roofline(),
         times.shares(),
         costs.training_costs(results, paper),
+        costs.stage_kinds(results),
         costs.stages(results, provenance),
         trust.hacking(),
         trust.judges(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reports.formats import Record
 from reports.intervals import Estimate
 from reports.paper import Paper
 from reports.provenance import Provenance
@@ -27,7 +28,29 @@ def stages(results: Results, provenance: Provenance) -> Table:
         for record in results.records
     ]
     rows, common = without_common(rows)
-    return Table.of("stages", "What each stage cost here.", rows, notes=common)
+    return Table.of("stages", "What each run cost here.", rows, notes=common)
+
+
+def stage_kinds(results: Results) -> Table:
+    """The same, one row for all runs of a stage."""
+    kinds: dict[str, list[Record]] = {}
+    for record in results.records:
+        kinds.setdefault(record.stage.partition("@")[0], []).append(record)
+    rows = [_kind_row(kind, records) for kind, records in kinds.items()]
+    return Table.of("stage-kinds", "What each kind of stage cost here, all its runs together.", rows)
+
+
+def _kind_row(kind: str, records: list[Record]) -> dict[str, Any]:
+    times = [_number(record.get("wall_seconds")) for record in records]
+    memory = [x.value for record in records if (x := _whole(record.get("peak_memory_mb")))]
+    return {
+        "stage": kind,
+        "runs": plain(len(records)),
+        "wall time, all runs": seconds(sum(times)),
+        "longest run": seconds(max(times)),
+        "peak memory, MB": plain(int(max(memory)) if memory else None),
+        "energy, kJ": plain(_energy(records)),
+    }
 
 
 def training_costs(results: Results, paper: Paper) -> Table:
@@ -78,17 +101,23 @@ def machine(content: Any) -> str:
     return ", ".join(str(part) for part in parts if part) or MISSING
 
 
-def _total(records: list[Any]) -> str:
+def _total(records: list[Record]) -> str:
     if not records:
         return "not run"
     total = sum(_number(record.get("wall_seconds")) for record in records)
-    energy = [x.value for record in records if (x := _kilojoules(record.get("energy_joules")))]
-    told = f", {number(sum(energy))} kJ" if energy else ""
+    energy = _energy(records)
+    told = "" if energy is None else f", {number(energy)} kJ"
     return f"{seconds(total)} in {plural(len(records), 'run')}{told}"
 
 
 def _whole(value: Any) -> Estimate | None:
     return Estimate(round(value)) if isinstance(value, int | float) else None
+
+
+def _energy(records: list[Record]) -> float | None:
+    """Kilojoules of all runs that told theirs."""
+    known = [x.value for record in records if (x := _kilojoules(record.get("energy_joules")))]
+    return sum(known) if known else None
 
 
 def _kilojoules(value: Any) -> Estimate | None:

@@ -160,8 +160,9 @@ def test_energy_is_shown_where_it_was_measured(project: Path, energy: float | No
         json.dumps(json.loads(next(file.parent.glob("speed*.json")).read_text()) | {"energy_joules": energy})
     )
     results = made_up.opened(project)
-    column = "energy, kJ"
-    assert (column in tables_of(results)["stages"].frame.columns) == (energy is not None)
+    tables = tables_of(results)
+    for table in (tables["stages"], tables["stage-kinds"]):
+        assert ("energy, kJ" in table.frame.columns) == (energy is not None)
 
 
 # --- a preset without data ------------------------------------------------------------------------
@@ -204,7 +205,17 @@ def test_a_preset_without_data_reports_time_alone(latency: Path, capsys: pytest.
     assert "Missing or damaged" not in page
     assert "NVIDIA H100" in page
     assert "9.00 kJ" in page
-    wanted = {"table1-time", "full-scale", "paper", "speedups", "timings", "roofline", "shares", "stages"}
+    wanted = {
+        "table1-time",
+        "full-scale",
+        "paper",
+        "speedups",
+        "timings",
+        "roofline",
+        "shares",
+        "stage-kinds",
+        "stages",
+    }
     assert {path.stem for path in (latency / "tables").glob("*.csv")} == wanted
     figures = {path.stem for path in (latency / "figures").glob("*.svg")}
     assert figures == {"speedup-regimes", "time-by-batch", "component-shares"}

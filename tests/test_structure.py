@@ -15,10 +15,13 @@ ALLOWED = {
         "marval.data", "marval.models", "marval.config", "marval.errors", "marval.progress", "marval.artifacts",
     },
     "marval.sampling": {"marval.sampling", "marval.models", "marval.noise", "marval.masking", "marval.objectives"},
-    "marval.training": {"marval.training", "marval.batches", "marval.launch", "marval.config", "marval.errors", "marval.progress", "marval.artifacts"},
+    "marval.training": {
+        "marval.training", "marval.batches", "marval.launch", "marval.config", "marval.errors", "marval.progress",
+        "marval.artifacts",
+    },
     "marval.methods": {
-        "marval.methods", "marval.training", "marval.batches", "marval.sampling", "marval.models", "marval.noise", "marval.masking",
-        "marval.objectives", "marval.data", "marval.config",
+        "marval.methods", "marval.training", "marval.batches", "marval.sampling", "marval.models", "marval.noise",
+        "marval.masking", "marval.objectives", "marval.data", "marval.config",
     },
     "marval.artifacts": {"marval.errors"},
     "marval.weights": {

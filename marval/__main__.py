@@ -143,7 +143,8 @@ def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         weights.run(options.preset)
         return
     if options.command == "plan":
-        from marval.plan.command import Hardware, plan
+        from marval.plan.command import plan
+        from marval.plan.hardware import Hardware
 
         print(plan(options.presets, Hardware(options.gpu, options.utilisation, options.gpus)))
         return

@@ -27,6 +27,11 @@ ALLOWED = {
     "marval.weights": {
         "marval.weights", "marval.config", "marval.errors", "marval.progress", "marval.artifacts",
     },
+    "marval.costs": {
+        "marval.costs", "marval.methods", "marval.training", "marval.batches", "marval.data", "marval.sampling", "marval.models",
+        "marval.masking", "marval.config",
+    },
+    "marval.plan": {"marval"},
     "marval.stages": {"marval", "metrics"},
     "metrics": {"metrics"},
     "reports": {"reports"},

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from marval.costs.floors import MACHINES
-from marval.errors import UserError
+from marval.plan.hardware import Hardware
 from marval.plan.needs import Estimator, Needs, weights_bytes
 from marval.plan.schedule import Job, wall_seconds
 from marval.plan.stages import Planned, planned_stages
@@ -17,28 +15,6 @@ from marval.stages.missing import outlook
 from marval.stages.preset import AnyPreset, Preset, load_preset
 
 GB = 1e9
-MEMORY_GB = {"H200": 141, "H100": 80, "A100": 80}  # of the GPUs in MACHINES
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """What estimates are made for."""
-
-    gpu: str
-    utilisation: float
-    gpus: int | None = None  # default: as many as the widest stage may use
-
-    def __post_init__(self) -> None:
-        if self.gpu not in MACHINES:
-            raise UserError(f"--gpu is {self.gpu!r}, which is not known; known: {', '.join(MACHINES)}")
-        if not 0 < self.utilisation <= 1:
-            raise UserError(
-                f"--utilisation is {self.utilisation}: give a share of the GPU's rate, above 0 up to 1"
-            )
-
-    def seconds(self, flops: float) -> float:
-        """On one GPU."""
-        return flops / (MACHINES[self.gpu].operations * self.utilisation)
 
 
 def plan(names: Sequence[str], hardware: Hardware) -> str:
@@ -66,7 +42,7 @@ def _plan(preset: AnyPreset, hardware: Hardware) -> str:
         [
             f"{preset.name}: {preset.description}",
             "",
-            *aligned(rows(lines, MEMORY_GB[hardware.gpu] * GB)),
+            *aligned(rows(lines, hardware.memory_bytes)),
             "",
             *(["missing:", *missing_lines(missing), ""] if missing else []),
             *_small_print(lines, estimator, hardware),
@@ -81,7 +57,7 @@ def _name(stage: Planned) -> str:
 
 
 def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: Hardware) -> list[str]:
-    rate = MACHINES[hardware.gpu].operations / 1e12
+    rate = hardware.machine.operations / 1e12
     machine = f"what an {hardware.gpu} reaches, {rate:.0f} TFLOP/s in bfloat16"
     told = [
         f"FLOP: counted. GPU-hours: at {hardware.utilisation:.0%} of {machine}. GB of each GPU: estimated",
@@ -90,10 +66,10 @@ def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: H
     ]
     if estimator is not None:
         told.append(f"Training images: {estimator.images.count:,} ({estimator.images.source}).")
-    limit = MEMORY_GB[hardware.gpu]
-    if any(line.needs.gpu_bytes > limit * GB for line in lines):
+    limit = hardware.memory_bytes
+    if any(line.needs.gpu_bytes > limit for line in lines):
         told.append(
-            f"! More than the {limit} GB of an {hardware.gpu}: lower scale.at_once of the section, or set scale.recompute."
+            f"! More than the {limit / GB:.0f} GB of an {hardware.gpu}: lower scale.at_once there, or set scale.recompute."
         )
     return told
 

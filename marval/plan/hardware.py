@@ -1,0 +1,41 @@
+"""The GPUs that a plan is made for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from marval.costs.floors import MACHINES, Machine
+from marval.errors import UserError
+
+MEMORY_GB = {"H200": 141, "H100": 80, "A100": 80}  # of one; their rates are in MACHINES, under longer names
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What estimates are made for; UserError if it is not known or not possible."""
+
+    gpu: str
+    utilisation: float  # share of the GPU's rate
+    gpus: int | None = None  # None: as many as the widest stage may use
+
+    def __post_init__(self) -> None:
+        if self.gpu not in MEMORY_GB:
+            raise UserError(f"--gpu is {self.gpu!r}, which is not known; known: {', '.join(MEMORY_GB)}")
+        if not 0 < self.utilisation <= 1:
+            raise UserError(f"--utilisation is {self.utilisation}: give a share above 0 and up to 1")
+        if self.gpus is not None and self.gpus < 1:
+            raise UserError(f"--gpus is {self.gpus}: give at least 1")
+
+    @property
+    def machine(self) -> Machine:
+        """Rates of one GPU."""
+        return next(machine for name, machine in MACHINES.items() if name.startswith(self.gpu))
+
+    @property
+    def memory_bytes(self) -> float:
+        """Of one GPU."""
+        return 1e9 * MEMORY_GB[self.gpu]
+
+    def seconds(self, flops: float) -> float:
+        """On one GPU."""
+        return flops / (self.machine.operations * self.utilisation)

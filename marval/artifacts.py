@@ -71,10 +71,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
 
 
+LARGE_BYTES = 1 << 30
+
+
 def write_npz(path: Path, **arrays: np.ndarray) -> None:
-    """Compressed npz; equal arrays give equal bytes."""
+    """An npz, compressed unless it is large: readers map those into memory. Equal arrays give equal bytes."""
+    large = sum(array.nbytes for array in arrays.values()) > LARGE_BYTES
+    write = np.savez if large else np.savez_compressed
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, allow_pickle=False, **arrays)
+        write(stream, allow_pickle=False, **arrays)
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -25,7 +25,16 @@ from pathlib import Path
 from typing import NoReturn
 
 VARIABLE = "MARVAL_WARM"
-PACKAGES = ("torch", "scipy.stats", "safetensors.torch", "pydantic", "yaml", "tqdm", "PIL.Image")
+PACKAGES = (
+    "torch",
+    "scipy.stats",
+    "safetensors.torch",
+    "pydantic",
+    "yaml",
+    "tqdm",
+    "PIL.Image",
+    "pyarrow.parquet",
+)
 HEAVY = (
     "diffusers.models.autoencoders.autoencoder_kl",
     "open_clip",

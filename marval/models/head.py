@@ -6,6 +6,7 @@ Shapes: T tokens (any leading arrangement is flattened by the caller), C token c
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 import torch
 from pydantic import Field
@@ -51,14 +52,21 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     return x * (1 + scale) + shift
 
 
+def modulation(width: int, count: int) -> nn.Sequential:
+    """`count` modulations, linear in SiLU(time + condition). The activation has no weights and is the same for all of a head,
+    which computes it once; in checkpoints it stands before the linear layer, hence that one's name.
+    """
+    return nn.Sequential(OrderedDict({"1": nn.Linear(width, count * width)}))
+
+
 class HeadBlock(nn.Module):
-    """x + gate * MLP(modulate(norm(x))); shift, scale and gate are linear in SiLU(time + condition)."""
+    """x + gate * MLP(modulate(norm(x))), for the activated sum y of time and condition."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.in_ln = nn.LayerNorm(width, eps=1e-6)
         self.mlp = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 3 * width))
+        self.adaLN_modulation = modulation(width, 3)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         shift, scale, gate = self.adaLN_modulation(y).chunk(3, dim=-1)
@@ -71,7 +79,7 @@ class FinalLayer(nn.Module):
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
         self.linear = nn.Linear(width, outputs)
-        self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(width, 2 * width))
+        self.adaLN_modulation = modulation(width, 2)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         shift, scale = self.adaLN_modulation(y).chunk(2, dim=-1)
@@ -109,7 +117,7 @@ class DenoisingHead(nn.Module):
     def forward_embedded(self, x_t: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         """The same from embeddings `(T, W)` (either may be `(1, W)`), which a caller may compute once for many steps."""
         x = self.input_proj(x_t)
-        y = time + condition
+        y = F.silu(time + condition)
         for block in self.res_blocks:
             x = block(x, y)
         return self.final_layer(x, y)

@@ -73,7 +73,7 @@ def _modulation_parts(head: DenoisingHead) -> list[tuple[Tensor, Tensor]]:
     """(weight, bias) of the M modulations, so that norm(x) scale + shift is the modulated norm with its affine part."""
     parts = []
     for block in _blocks(head):
-        linear, g, b = _linear(block.adaLN_modulation, 1), block.in_ln.weight, block.in_ln.bias
+        linear, g, b = _linear(block.adaLN_modulation, 0), block.in_ln.weight, block.in_ln.bias
         shift, scale, gate = linear.weight.chunk(3)
         shift_bias, scale_bias, gate_bias = linear.bias.chunk(3)
         parts += [
@@ -81,7 +81,7 @@ def _modulation_parts(head: DenoisingHead) -> list[tuple[Tensor, Tensor]]:
             (g[:, None] * scale, g * (1 + scale_bias)),
             (gate, gate_bias),
         ]
-    linear = _linear(head.final_layer.adaLN_modulation, 1)
+    linear = _linear(head.final_layer.adaLN_modulation, 0)
     (shift, scale), (shift_bias, scale_bias) = linear.weight.chunk(2), linear.bias.chunk(2)
     return [*parts, (shift, shift_bias), (scale, 1 + scale_bias)]
 

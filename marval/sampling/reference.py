@@ -10,6 +10,7 @@ from torch import Tensor
 
 from marval.masking import first_masked, linear_guidance, unmasking_schedule
 from marval.models.mar import MAR
+from marval.models.transformer import gather_positions
 from marval.sampling.draws import Draws
 from marval.sampling.token_samplers import TokenSampler
 
@@ -41,20 +42,22 @@ def sample_tokens(
         z_null = None
         if guidance != 1:
             z_null = model(tokens, masked, model.null_condition(batch), masked_count)
-        still_masked = first_masked(draws.order, after)
-        reveal = masked & ~still_masked
-        steps = draws.steps.transpose(0, 1)[:, reveal]
-        scale = linear_guidance(guidance, positions, after)
+        revealed = draws.order[:, after:masked_count]
         new = sampler(
             model.head,
-            z[reveal],
-            None if z_null is None else z_null[reveal],
-            scale,
-            draws.start[reveal],
-            steps,
-        )
-        tokens = tokens.masked_scatter(reveal[..., None], new)
-        masked, masked_count = still_masked, after
+            _rows(z, revealed),
+            None if z_null is None else _rows(z_null, revealed),
+            linear_guidance(guidance, positions, after),
+            _rows(draws.start, revealed),
+            draws.steps.take_along_dim(revealed[:, None, :, None], dim=2).transpose(0, 1).flatten(1, 2),
+        ).unflatten(0, revealed.shape)
+        tokens = tokens.scatter(1, revealed[..., None].expand_as(new), new)
+        masked, masked_count = first_masked(draws.order, after), after
         if on_step is not None:
             on_step.append(tokens)
     return tokens
+
+
+def _rows(x_BND: Tensor, positions_BM: Tensor) -> Tensor:
+    """Rows of the positions of all images, `(B M, D)`."""
+    return gather_positions(x_BND, positions_BM).flatten(0, 1)

@@ -11,7 +11,7 @@ from torch.utils.benchmark import Timer
 from benchmarks.pairs import Pair, pairs, random_model
 from marval.costs.timing import median_interval
 
-ROUNDS = 15
+ROUNDS, FEWEST_ROUNDS = 15, 5
 
 
 def main() -> None:
@@ -34,8 +34,9 @@ def line(pair: Pair, seconds: float) -> str:
         Timer("work()", globals={"work": work}, num_threads=1) for work in (pair.reference, pair.optimised)
     ]
     once = sum(timer.timeit(1).median for timer in timers)
-    number = max(1, round(seconds / ROUNDS / once))
-    taken = np.array([[timer.timeit(number).median for timer in timers] for _ in range(ROUNDS)])
+    rounds = min(ROUNDS, max(FEWEST_ROUNDS, round(seconds / once)))
+    number = max(1, round(seconds / rounds / once))
+    taken = np.array([[timer.timeit(number).median for timer in timers] for _ in range(rounds)])
     ratios = taken[:, 0] / taken[:, 1]
     low, high = median_interval(ratios)
     reference, optimised = 1000 * np.median(taken, axis=0)

@@ -33,10 +33,10 @@ MACHINES = {
     "H200": Machine(
         790e12, 4.3e12, "measured: a product of two random 8192 x 8192 matrices, and a copy on the device"
     ),
-    "H100": Machine(
+    "H100 80GB HBM3": Machine(
         798e12, 3.0e12, "measured: a product of two random 8192 x 8192 matrices, and a copy on the device"
     ),
-    "A100": Machine(312e12, 2.039e12, "NVIDIA's data sheet of the A100 80GB SXM: peak rates"),
+    "A100-SXM4-80GB": Machine(312e12, 2.039e12, "NVIDIA's data sheet of the A100 80GB SXM: peak rates"),
 }
 
 

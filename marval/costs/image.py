@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,11 +36,13 @@ class Sampling:
         return list(pairwise([tokens, *unmasking_schedule(tokens, self.ar_steps)]))
 
 
+@functools.cache
 def published(config: MARConfig, sampling: Sampling) -> Works:
     """Every AR step runs encoder and decoder on all positions, every diffusion step the whole head."""
     return _for_any_depth(_published, config, sampling)
 
 
+@functools.cache
 def optimised(config: MARConfig, sampling: Sampling) -> Works:
     """What is left without waste: no first AR step, the last block where it is needed, modulations apart from the steps."""
     return _for_any_depth(_optimised, config, sampling)

@@ -40,6 +40,7 @@ class Graphs:
 
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
+        self._stream = torch.cuda.Stream()  # one for all: libraries keep a workspace for each stream
         self._kept: list[Tensor] = []
         self._recorded: dict[Key, tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]] = {}
 
@@ -62,15 +63,13 @@ class Graphs:
         self, function: Function, inputs: Sequence[Tensor]
     ) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Tensor]:
         held = [tensor.clone() for tensor in inputs]
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(
-            stream
-        ):  # libraries set themselves up on a first call, which must not be recorded
+        # libraries set themselves up on a first call, which is not recorded
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
             function(*held)
-        torch.cuda.current_stream().wait_stream(stream)
+        torch.cuda.current_stream().wait_stream(self._stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
             result = function(*held)
         return graph, held, result
 

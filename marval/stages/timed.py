@@ -6,8 +6,10 @@ is not part of either. Where the preset's precision is bf16 the reference runs u
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,9 +51,14 @@ class Subject:
     def dtype(self) -> torch.dtype:
         return torch.bfloat16 if self.sample.precision == "bf16" else torch.float32
 
+    @cached_property
     def machine(self) -> Machine:
         weights = sum(p.numel() for p in self.model.parameters()) * self.dtype.itemsize
         return machine_of(self.device, self.dtype, weights)
+
+    @cached_property
+    def decoding(self) -> Work:
+        return decoding(self.tokenizer.config, self.model.config.side)
 
 
 class ImageJob:
@@ -151,13 +158,12 @@ def measure(
     fitting = {key: job for key, job in jobs.items() if fits(job.warm_up, subject.device)}
     after_round()
     seconds = interleaved(fitting, repetitions, subject.device, budget, after_round)
-    machine, decoder = subject.machine(), decoding(subject.tokenizer.config, subject.model.config.side)
     rows: list[Row] = []
     for (name, mode), job in jobs.items():
         row = _named(name, job)
         if (name, mode) in fitting:
             taken = np.array(seconds[name, mode]) / batch
-            row |= _timed(taken) | {"shares": job.shares()} | _bounds(job, decoder, machine)
+            row |= _timed(taken) | {"shares": job.shares()} | _bounds(job)
         else:
             row |= {"skipped": f"a batch of {batch} does not fit in memory"}
         rows.append(row)
@@ -188,26 +194,25 @@ def _timed(seconds: np.ndarray) -> Row:
     return {"seconds_per_image": float(np.median(seconds)), "ci_low": low, "ci_high": high, "n": len(seconds)}
 
 
-def _bounds(job: ImageJob, decoder: Work, machine: Machine) -> Row:
+def _bounds(job: ImageJob) -> Row:
     """What the sampler of this row computes for an image, and the least time of it on this machine."""
-    variant = job.variant
+    subject, variant = job.subject, job.variant
     sampling = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
     count = published if job.mode == "eager" else optimised
-    works: Works = {**count(job.subject.model.config, sampling), "tokenizer": decoder}
+    works: Works = {**count(subject.model.config, sampling), "tokenizer": subject.decoding}
     return {
         "flops": sum(work.flops for work in works.values()),
         "flops_by_component": {name: work.flops for name, work in works.items()},
-        "floor_seconds": floor_seconds(works, machine, job.batch, job.subject.dtype.itemsize),
-        "floor_source": machine.source,
+        "floor_seconds": floor_seconds(works, subject.machine, job.batch, subject.dtype.itemsize),
+        "floor_source": subject.machine.source,
     }
 
 
 def _clock(device: torch.device) -> int | None:
-    """MHz of the processor just now; None without NVIDIA's management library."""
-    try:
+    """MHz of the processor just now; None where NVIDIA's management library is missing or will not say."""
+    with contextlib.suppress(Exception):  # its errors are of its own kind
         return torch.cuda.clock_rate(device)
-    except (ModuleNotFoundError, RuntimeError):
-        return None
+    return None
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -24,6 +24,7 @@ import torch
 
 from marval import weights
 from marval.artifacts import digest, files_in, write_json
+from marval.energy import gpu_energy_joules
 from marval.errors import UserError
 from marval.launch import here
 from marval.stages.declared import Declaration, declaration
@@ -93,13 +94,17 @@ def stage_run(stage: str, preset_name: str, variant: str | None, seed: int | Non
     _set_arithmetic(preset, stage)
     with _exclusive(folder), _logging(declared):
         started, clock = datetime.now(UTC), time.monotonic()
-        earlier = _seconds_before(context.checkpoints)
+        earlier, energy = _seconds_before(context.checkpoints), gpu_energy_joules()
         try:
             yield context
         finally:
             if context.checkpoints.is_dir():
                 write_json(context.checkpoints / "seconds.json", earlier + time.monotonic() - clock)
         record = _record(context, started, earlier + time.monotonic() - clock)
+        if energy is not None and (now := gpu_energy_joules()) is not None:
+            record["energy_joules"] = round(
+                now - energy
+            )  # of this run alone, where an interrupted one went before
         write_json(_record_path(declared), record)
         shutil.rmtree(context.checkpoints, ignore_errors=True)
 

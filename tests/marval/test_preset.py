@@ -43,7 +43,6 @@ def test_full_digits_differ_in_seeds_and_variants_alone(root, monkeypatch):
         "sample",
         "evaluate",
         "showcase",
-        "speed",
     ):
         assert getattr(plain, section) == getattr(full, section), section
     for section in ("distill", "reinforce"):

@@ -14,9 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
+from torch.utils.flop_counter import flop_registry
 
 LOW = ("linear", "conv2d")  # what autocast does in bfloat16, attention too
 FULL = ("layer_norm", "group_norm")  # and what it does in float32
@@ -81,23 +83,31 @@ def _fused_attention(
     return attend(*inputs, dropout_p, is_causal, scale=scale)[0]
 
 
-class MemoryMeter(TorchDispatchMode):
-    """Bytes of the tensors of `device` that were created under it: `now` living, and the `peak` so far."""
+class Meter(TorchDispatchMode):
+    """Operations done under it, by torch's formulas, and bytes of the tensors of `device`: `now` living, and the `peak` so far.
+
+    (Torch's own FlopCounterMode keeps graphs alive that have ended.)
+    """
 
     def __init__(self, device: torch.device) -> None:
         super().__init__()
         self.device = device
+        self.flops = 0
         self.now = self.peak = 0
         self._living: set[int] = set()
 
     def __torch_dispatch__(
         self,
-        func: Callable[..., Any],
+        func: OpOverload,
         types: Sequence[type],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        out = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        formula = flop_registry.get(func.overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **kwargs, out_val=out)
         tree_map_only(Tensor, self._see, out)
         return out
 

@@ -8,10 +8,9 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from marval.costs.counting import meta
-from marval.costs.gpu import MemoryMeter, gpu_arithmetic
+from marval.costs.gpu import Meter, gpu_arithmetic
 from marval.costs.judges import PUBLISHED, Judge
 from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
 
@@ -66,9 +65,9 @@ def _tokenizer(config: TokenizerConfig) -> Tokenizer:
 
 
 def _passed(build: Callable[[], M], run: Callable[[M], Tensor | None], batch: int) -> PassCost:
-    meter, counter = MemoryMeter(META), FlopCounterMode(display=False)
-    with gpu_arithmetic(mixed=False), counter, meter, torch.no_grad():
+    meter = Meter(META)
+    with gpu_arithmetic(mixed=False), meter, torch.no_grad():
         with META:
             module = build()
         run(module)
-    return PassCost(counter.get_total_flops() / batch, meter.peak)
+    return PassCost(meter.flops / batch, meter.peak)

@@ -14,10 +14,9 @@ from itertools import pairwise
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from marval.costs.counting import meta
-from marval.costs.gpu import MemoryMeter, gpu_arithmetic
+from marval.costs.gpu import Meter, gpu_arithmetic
 from marval.costs.judges import Judge, Vision
 from marval.costs.training import (
     ADAM_BYTES,
@@ -56,10 +55,10 @@ def reinforce_step(
 ) -> StepCost:
     """Generation, reward and the way back; the pulls beside the reward are left out."""
     share, _ = first_share(config.batch, processes, config.scale)
-    meter, counter = MemoryMeter(META), FlopCounterMode(display=False)
-    with gpu_arithmetic(config.scale.precision == "bf16"), counter, meter:
+    meter = Meter(META)
+    with gpu_arithmetic(config.scale.precision == "bf16"), meter:
         method = _build(config, variant, sizes)
-        bench = _Bench(method, share.count, meter, counter)
+        bench = _Bench(method, share.count, meter)
         steps, last = bench.all_steps(config.ar_steps)
         state = meter.now  # with gradients and cast weights
         reward = bench.part(bench.reward)
@@ -84,10 +83,8 @@ def _build(config: ReinforceTraining, variant: ReinforceVariant, sizes: Sizes) -
 class _Bench:
     """Runs parts of a step, for `images` images at a time."""
 
-    def __init__(
-        self, method: ReinforceMethod, images: int, meter: MemoryMeter, counter: FlopCounterMode
-    ) -> None:
-        self.method, self.images, self.meter, self.counter = method, images, meter, counter
+    def __init__(self, method: ReinforceMethod, images: int, meter: Meter) -> None:
+        self.method, self.images, self.meter = method, images, meter
         self.model = method.student.config
 
     def all_steps(self, ar_steps: int) -> tuple[Part, Part]:
@@ -127,13 +124,13 @@ class _Bench:
     def part(self, run: Callable[[], Tensor]) -> Part:
         """Forward and backward; gradients are dropped afterwards, as if they had been there before."""
         gc.collect()  # what recomputation leaves behind in cycles
-        before, flops = self.meter.now, self.counter.get_total_flops()
+        before, flops = self.meter.now, self.meter.flops
         self.meter.peak = before
         out = run()
         kept = self.meter.now - before
         backward({"loss": out.flatten(1).mean(1) if out.ndim > 1 else out})
         del out
-        return Part(self.counter.get_total_flops() - flops, kept, self.meter.peak - before - kept)
+        return Part(self.meter.flops - flops, kept, self.meter.peak - before - kept)
 
 
 def _features(points: np.ndarray) -> np.ndarray:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from marval.batches import Share
 from marval.costs.counting import numbers
-from marval.costs.gpu import MemoryMeter, gpu_arithmetic
+from marval.costs.gpu import Meter, gpu_arithmetic
 from marval.data.latents import LatentBatches
 from marval.masking import MaskingLaw
 from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
@@ -63,8 +62,8 @@ def tokenizer_step(config: TokenizerTraining, size: int) -> StepCost:
 
 def measured_step(build: Callable[[], Method], scale: Scale, processes: int) -> StepCost:
     """One share of a step, as the training loop goes through it."""
-    meter, counter = MemoryMeter(META), FlopCounterMode(display=False)
-    with gpu_arithmetic(scale.precision == "bf16"), counter, meter:
+    meter = Meter(META)
+    with gpu_arithmetic(scale.precision == "bf16"), meter:
         with META:
             method = build()
         share, several = first_share(method.batch, processes, scale)
@@ -78,7 +77,7 @@ def measured_step(build: Callable[[], Method], scale: Scale, processes: int) -> 
     later = ADAM_BYTES + (GRADIENT_BYTES if several else 0)
     averages = numbers(*(average for average, _ in method.ema.values()))
     return StepCost(
-        flops=counter.get_total_flops() * share.total / share.count,
+        flops=meter.flops * share.total / share.count,
         peak_bytes=meter.peak + later * trained,
         checkpoint_bytes=(4 + ADAM_BYTES) * trained + 4 * averages,
     )

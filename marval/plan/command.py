@@ -25,19 +25,19 @@ def plan(names: Sequence[str], hardware: Hardware) -> str:
 def _plan(preset: AnyPreset, hardware: Hardware) -> str:
     stages = planned_stages(preset)
     record = Record(stages)
-    waiting = outlook((stage.node for stage in stages), record.is_settled).waiting
+    found = outlook([stage.node for stage in stages], record.is_settled)
     estimator = Estimator(preset) if isinstance(preset, Preset) else None
     lines, jobs = [], {}
     for stage in stages:
-        done = record.is_done(stage.address) or record.is_settled(stage.address)
+        done = record.is_done(stage.address) or stage.address in found.settled
         needs = Needs() if done or estimator is None else estimator.of(stage)
         gpus = preset.resources.of(stage.stage).gpus or 1
         seconds = hardware.seconds(needs.flops)
-        state = "done" if done else "waits" if stage.address in waiting else "to run"
+        state = "done" if done else "waits" if stage.address in found.waiting else "to run"
         lines.append(Line(stage.stage, _name(stage), state, needs, gpus, seconds / 3600))
         if not done:
             jobs[stage.address] = Job(seconds, gpus, stage.node.makers)
-    missing = {m: None for found in waiting.values() for m in found}
+    missing = {m: None for lacking in found.waiting.values() for m in lacking}
     return "\n".join(
         [
             f"{preset.name}: {preset.description}",

@@ -150,7 +150,8 @@ class Estimator:
         images = self._images_of(str(stage.variant))
         pixels = 3 * self.size**2 * images
         flops = (sum(work.flops for work in works.values()) + last.flops) * images
-        return Needs(flops, 2 * self.model_bytes + last.peak_bytes, pixels, pixels)
+        copy = 0.5 if config.precision == "bf16" else 1.0  # of the weights, for the optimised sampler
+        return Needs(flops, (1 + copy) * self.model_bytes + last.peak_bytes, pixels, pixels)
 
     def _evaluate(self, stage: Planned) -> Needs:
         if self.preset.judges.kind != "published":

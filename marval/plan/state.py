@@ -57,7 +57,7 @@ class Record:
     def _same_settings(self, stage: Planned, recorded: dict[str, dict[str, Any]]) -> bool:
         for file, keys in stage.declared.parameters.items():
             settings = self._settings(file)
-            if recorded.get(str(file)) != {key: _lookup(settings, key) for key in keys}:
+            if not _equal(recorded.get(str(file)), {key: _lookup(settings, key) for key in keys}):
                 return False
         return True
 
@@ -74,3 +74,16 @@ def _lookup(content: Any, key: str) -> Any:
     for part in key.split("."):
         content = content[part]
     return content
+
+
+def _equal(recorded: Any, setting: Any) -> bool:
+    """DVC writes 0.00001 as 1e-05, which is a number in its YAML and a word in ours."""
+    if isinstance(recorded, dict) and isinstance(setting, dict):
+        return recorded.keys() == setting.keys() and all(
+            _equal(recorded[key], setting[key]) for key in setting
+        )
+    if isinstance(recorded, list) and isinstance(setting, list):
+        return len(recorded) == len(setting) and all(map(_equal, recorded, setting))
+    if isinstance(recorded, str) and isinstance(setting, float):
+        return float(recorded) == setting
+    return recorded == setting

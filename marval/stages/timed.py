@@ -227,9 +227,9 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def _figures(row: Row) -> str:
-    ms, low, high = (1000 * (row[key] or np.nan) for key in ("seconds_per_image", "ci_low", "ci_high"))
-    interval = f"{low:.2f} to {high:.2f}"
-    return f"{ms:>10.2f}  {interval:<20}{row['seconds_per_image'] / row['floor_seconds']:>8.1f}"
+    seconds, low, high = (row[key] for key in ("seconds_per_image", "ci_low", "ci_high"))
+    interval = "one round" if low is None else f"{1000 * low:.2f} to {1000 * high:.2f}"
+    return f"{1000 * seconds:>10.2f}  {interval:<20}{seconds / row['floor_seconds']:>8.1f}"
 
 
 def _gain(row: Row, rows: Sequence[Row]) -> str:

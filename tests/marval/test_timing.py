@@ -93,6 +93,9 @@ def test_rows_say_what_was_timed(subject):
     for row, count in zip(rows[:2], (published, optimised), strict=True):
         works = count(subject.model.config, sampling)
         assert all(row["flops_by_component"][name] == work.flops for name, work in works.items())
+    alone = measure(subject, VARIANTS, ["eager"], batch=1, repetitions=1)
+    assert all(row["ci_low"] is None for row in alone)
+    assert table(alone).count("one round") == 2
     printed = table(rows)
     assert "marval is" in printed
     assert printed.count("times as fast as teacher-3") == 2

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import torch
 
 from marval.artifacts import write_json
+from marval.costs.printing import Row, table
 from marval.costs.settings import LatencyConfig, LatencyScale
 from marval.launch import here
 from marval.models.mar import MAR, MARConfig
@@ -18,7 +19,7 @@ from marval.progress import Progress
 from marval.stages.context import Context
 from marval.stages.preset import LatencyPreset, SampleConfig, SampleVariant
 from marval.stages.speed import random_tokenizer
-from marval.stages.timed import Row, Subject, measure, table
+from marval.stages.timed import Subject, measure
 from marval.training.seeding import seed_construction
 
 ONE_STEP_T = 900  # any noise level takes the same time

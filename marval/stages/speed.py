@@ -10,13 +10,14 @@ import sys
 import torch
 
 from marval.artifacts import write_json
+from marval.costs.printing import table
 from marval.launch import here
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
 from marval.progress import Progress
 from marval.stages.context import Context
 from marval.stages.models import read_mar_config, read_tokenizer_config
-from marval.stages.timed import Subject, measure, table
+from marval.stages.timed import Subject, measure
 from marval.training.seeding import seed_construction
 
 

@@ -10,7 +10,6 @@ import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from torch import Tensor
 from marval.costs.counting import Work
 from marval.costs.floors import Machine, floor_seconds, machine_of
 from marval.costs.image import Sampling, Works, decoding, optimised, published
+from marval.costs.printing import Row
 from marval.costs.settings import Mode
 from marval.costs.timing import Watched, added, fits, interleaved, median_interval, watched_method
 from marval.models.mar import MAR
@@ -31,8 +31,6 @@ from marval.stages.sample import balanced_labels, token_sampler
 
 DECODED_AT_ONCE = 32  # images: the tokenizer's activations at 256 x 256 are large
 MEGABYTE = 1 << 20
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -213,47 +211,3 @@ def _clock(device: torch.device) -> int | None:
     with contextlib.suppress(Exception):  # its errors are of its own kind
         return torch.cuda.clock_rate(device)
     return None
-
-
-def table(rows: Sequence[Row]) -> str:
-    """For people: time, distance from the floor, and what the optimised sampler and the one step are worth."""
-    lines = [
-        f"{'variant':<14}{'K':>4}{'batch':>6}  {'mode':<10}{'ms/image':>10}  {'95% interval':<20}{'x floor':>8}  faster"
-    ]
-    for row in rows:
-        lead = f"{row['variant']:<14}{row['ar_steps']:>4}{row['batch']:>6}  {row['mode']:<10}"
-        lines.append(lead + (row["skipped"] if "skipped" in row else _figures(row) + _gain(row, rows)))
-    return "\n".join([*lines, *_speedups(rows)])
-
-
-def _figures(row: Row) -> str:
-    seconds, low, high = (row[key] for key in ("seconds_per_image", "ci_low", "ci_high"))
-    interval = "one round" if low is None else f"{1000 * low:.2f} to {1000 * high:.2f}"
-    return f"{1000 * seconds:>10.2f}  {interval:<20}{seconds / row['floor_seconds']:>8.1f}"
-
-
-def _gain(row: Row, rows: Sequence[Row]) -> str:
-    """How many times as fast as the reference, for the optimised sampler."""
-    same = ("variant", "ar_steps", "batch")
-    plain = [
-        r for r in rows if r["mode"] == "eager" and "skipped" not in r and all(r[k] == row[k] for k in same)
-    ]
-    if row["mode"] == "eager" or not plain:
-        return ""
-    return f"  {plain[0]['seconds_per_image'] / row['seconds_per_image']:.2f}"
-
-
-def _speedups(rows: Sequence[Row]) -> list[str]:
-    """The longest chain against the one step, regime by regime."""
-    timed = [row for row in rows if "skipped" not in row]
-    regimes = dict.fromkeys((row["ar_steps"], row["batch"], row["mode"]) for row in timed)
-    lines = []
-    for k, batch, mode in regimes:
-        here = [r for r in timed if (r["ar_steps"], r["batch"], r["mode"]) == (k, batch, mode)]
-        slow, fast = (f(here, key=lambda r: r["diffusion_steps"]) for f in (max, min))
-        if slow["diffusion_steps"] > 1 and fast["diffusion_steps"] == 1:
-            times = slow["seconds_per_image"] / fast["seconds_per_image"]
-            lines.append(
-                f"{fast['variant']} is {times:.1f} times as fast as {slow['variant']}: K {k}, batch {batch}, {mode}"
-            )
-    return lines

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from marval.costs.image import Sampling, optimised, published
+from marval.costs.printing import table
 from marval.costs.timing import fits, interleaved, median_interval
 from marval.models.mar import MARConfig
 from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
 from marval.stages.preset import SampleConfig, SampleVariant
-from marval.stages.timed import ImageJob, Subject, measure, table
+from marval.stages.timed import ImageJob, Subject, measure
 
 CPU = torch.device("cpu")
 VARIANTS = {

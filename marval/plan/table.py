@@ -93,4 +93,4 @@ def quantity(flops: float) -> str:
     for size, prefix in ((1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G")):
         if flops >= size:
             return f"{flops / size:.3g} {prefix}"
-    return f"{flops:.3g}"
+    return f"{flops:.3g} "

@@ -15,6 +15,9 @@ from marval.data.image_folder import ImageFolderConfig
 from marval.stages.preset import AnyPreset, Preset, preset_path
 from marval.weights.registry import WEIGHTS
 
+# stages that read training images from where they are: `prepare` leaves an index of them
+READ_IMAGES = ("prepare", "tokenizer", "encode", "judges", "showcase")
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -41,8 +44,9 @@ def missing_inputs(stage: str, preset: AnyPreset, sources: Iterable[Path]) -> tu
     entries = {path.parts[1]: None for path in absent if path.parts[0] == str(WEIGHTS)}
     found = [_of_weights(item, preset.name) for item in weights.missing(entries)]
     found += [_of_project(path) for path in absent if path.parts[0] != str(WEIGHTS) and not path.exists()]
-    if stage == "prepare" and isinstance(preset, Preset) and isinstance(preset.prepare, ImageFolderConfig):
-        found += _of_images(preset.prepare, preset.name)
+    section = preset.prepare if isinstance(preset, Preset) else None
+    if stage in READ_IMAGES and isinstance(section, ImageFolderConfig):
+        found += _of_images(section, preset.name)
     return tuple(found)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from marval.stages.missing import Missing, Node, are_lost_inputs_only, message, outlook
+from marval.stages.missing import Missing, Node, are_lost_inputs_only, message, missing_inputs, outlook
+from marval.stages.preset import load_preset
 
 WEIGHTS = Missing(Path("weights/a"), "weights", "1 GB, https://a", "fetch them")
 IMAGES = Missing(Path("data/b"), "images", "https://b", "link them")
@@ -40,6 +41,25 @@ def test_nobody_waits_for_inputs_of_a_stage_that_is_done():
     found = outlook(GRAPH, {"official", "calibrate"}.__contains__)
     assert found.waiting == {"prepare": (IMAGES,), "encode": (IMAGES,)}
     assert found.settled == {"official"}  # the other lacks nothing, and is not asked about
+
+
+def test_who_needs_what(root, monkeypatch, tmp_path):
+    """Published weights by their files, training images wherever they are read."""
+    monkeypatch.chdir(root)
+    preset = load_preset("imagenet256-base")
+    preset = preset.model_copy(
+        update={"prepare": preset.prepare.model_copy(update={"folder": str(tmp_path / "images")})}
+    )
+
+    def places(stage, *sources):
+        return [str(m.path) for m in missing_inputs(stage, preset, map(Path, sources))]
+
+    images = str(tmp_path / "images/train")
+    assert places("prepare", "marval/data") == [images]
+    assert places("encode", "marval/data", "marval/no_such_file.py") == ["marval/no_such_file.py", images]
+    assert places("sample", "marval/data") == []
+    (tmp_path / "images/train").mkdir(parents=True)
+    assert places("encode", "marval/data") == []
 
 
 def test_the_message_names_each_thing_once_with_place_source_and_remedy():

@@ -7,13 +7,13 @@ include: "workflow/rules/stages.smk"
 
 
 # those that can run, and what the others wait for: weights and images that are not on this machine
-STAGES, WAITING = resolved_stages()
+RULES, WAITING = resolved_rules()
 
 
 rule all:
     input:
         # all outputs, not the last ones alone: what somebody deleted in between is made again
-        [out for stage in STAGES for out in stage.outputs],
+        [out for stage in RULES for out in stage.outputs],
     default_target: not WAITING
 
 
@@ -35,18 +35,18 @@ onstart:
 
 
 onsuccess:
-    end_incomplete(WAITING, STAGES)
+    end_incomplete(WAITING, RULES)
 
 
-for stage in STAGES:
+for stage in RULES:
 
     rule:
         name:
-            stage.rule_name
+            stage.name
         input:
             stage.inputs,
         output:
-            [marked(stage, out) for out in stage.outputs],
+            [marked(out) for out in stage.outputs],
         params:
             address=stage.address,
             devices=stage.devices,

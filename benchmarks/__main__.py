@@ -9,7 +9,7 @@ import torch
 from torch.utils.benchmark import Timer
 
 from benchmarks.pairs import Pair, pairs, random_model
-from marval.costs.timing import median_interval
+from marval.timing.clock import median_interval
 
 ROUNDS, FEWEST_ROUNDS = 15, 5
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from marval.masking import OrderLaw, first_masked
+from marval.masking.orders import first_masked
+from marval.masking.settings import OrderLaw
 from marval.models.mar import MAR
 from marval.models.transformer import gather_positions, sorted_positions
 from marval.noise.schedule import NoiseSchedule
+from marval.pipeline.preset import load_preset
 from marval.sampling.backbone import Backbone
 from marval.sampling.chain import TokenChain
 from marval.sampling.draws import draw_images
@@ -19,7 +21,6 @@ from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
 from marval.sampling.tables import denoising_steps
 from marval.sampling.token_samplers import DiffusionChain, OneStep
-from marval.stages.preset import load_preset
 
 LAST_T, ONE_STEP_T = 950, 900
 GUIDANCE = 2.0

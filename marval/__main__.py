@@ -1,4 +1,4 @@
-"""The commands that `dvc.yaml` runs: `python -m marval STAGE PRESET [--variant NAME] [--seed N]`."""
+"""`python -m marval STAGE PRESET [--variant NAME] [--seed N]` runs a stage of dvc.yaml; other commands prepare and tell."""
 
 from __future__ import annotations
 
@@ -6,29 +6,14 @@ import argparse
 import errno
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from marval import warm, workers
 from marval.errors import UserError
+from marval.processes import warm, workers
 
-STAGES = (
-    "calibrate",
-    "showcase",
-    "prepare",
-    "tokenizer",
-    "encode",
-    "judges",
-    "teacher",
-    "distill",
-    "reinforce",
-    "sample",
-    "evaluate",
-    "speed",
-    "latency",
-    "official",
-    "published",
-)
 DISK_ERRORS = {
     errno.ENOSPC: "the disk is full: free some space and run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
@@ -96,23 +81,70 @@ def _message(error: Exception) -> str | None:
     return None
 
 
+def _runs(options: argparse.Namespace) -> None:
+    from marval.pipeline import items
+
+    items.check(options.check) if options.check else items.refresh()
+
+
+def _activate(options: argparse.Namespace) -> None:
+    from marval.pipeline import items
+
+    items.activate(options.presets)
+
+
+def _settings(options: argparse.Namespace) -> None:
+    from marval.stages.settings import write_settings
+
+    write_settings(options.preset)
+
+
+def _weights(options: argparse.Namespace) -> None:
+    from marval.pipeline.preset import load_preset
+    from marval.weights.preset import fetch_named
+
+    fetch_named(options.preset, load_preset(options.preset).published_files)
+
+
+def _plan(options: argparse.Namespace) -> None:
+    from marval.plan.command import plan
+    from marval.plan.hardware import Hardware
+
+    print(plan(options.presets, Hardware(options.gpu, options.utilisation, options.gpus)))
+
+
+def _code(options: argparse.Namespace) -> None:
+    from marval.pipeline.closure import declare
+
+    declare()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m marval", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    runs = commands.add_parser("runs", help="write workflow/runs.yaml from params.yaml and the presets")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, handler: Callable[..., None] | None, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(handler=handler)
+        return added
+
+    runs = command("runs", _runs, "write workflow/runs.yaml from params.yaml and the presets")
     runs.add_argument(
         "--check", type=Path, metavar="COPY", help="fail if it is stale; else write a JSON copy"
     )
-    activate = commands.add_parser("activate", help="make these the active presets, in params.yaml")
+    activate = command("activate", _activate, "make these the active presets, in params.yaml")
     activate.add_argument("presets", nargs="+", metavar="PRESET")
-    server = commands.add_parser(
-        "warm", help="serve stage commands from a process with the packages imported"
+    settings = command(
+        "settings", _settings, "write the resolved settings of a preset, which its stages read"
     )
+    settings.add_argument("preset")
+    command("code", _code, "write into dvc.yaml which code each stage depends on")
+    server = command("warm", None, "serve stage commands from a process with the packages imported")
     server.add_argument("socket", type=Path)
-    files = commands.add_parser("weights", help="fetch and check the published files of a preset")
+    files = command("weights", _weights, "fetch and check the published files of a preset")
     files.add_argument("preset")
-    plan = commands.add_parser(
-        "plan", help="what presets would take: GPU-hours, memory, disk; by default the active ones"
+    plan = command(
+        "plan", _plan, "what presets would take: GPU-hours, memory, disk; by default the active ones"
     )
     plan.add_argument("presets", nargs="*", metavar="PRESET")
     plan.add_argument(
@@ -124,59 +156,53 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument(
         "--gpus", type=int, metavar="N", help="for the wall time (default: as many as a stage may use)"
     )
-    for stage in STAGES:
-        command = commands.add_parser(stage, help=f"run the stage {stage} of dvc.yaml")
-        command.add_argument("preset")
-        if stage in ("distill", "reinforce", "sample", "evaluate", "official"):
-            command.add_argument("--variant", required=True)
-        if stage in ("teacher", "distill", "reinforce"):
-            command.add_argument("--seed", type=int, required=True)
+    for stage in _programs():
+        added = command(stage, None, f"run the stage {stage} of dvc.yaml")
+        added.add_argument("preset")
+        added.add_argument("--variant")
+        added.add_argument("--seed", type=int)
     return parser
+
+
+def _programs() -> list[str]:
+    """Stages that have a program of their own."""
+    folder = Path(__file__).with_name("stages")
+    return sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "settings"))
 
 
 def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> None:
     if not Path("dvc.yaml").is_file():
         raise UserError(f"{Path.cwd()} has no dvc.yaml: run this from the root of the repository")
-    if options.command == "weights":
-        from marval.stages import weights
-
-        weights.run(options.preset)
+    if options.handler is not None:
+        options.handler(options)
         return
-    if options.command == "plan":
-        from marval.plan.command import plan
-        from marval.plan.hardware import Hardware
+    key = {name: value for name in ("variant", "seed") if (value := getattr(options, name)) is not None}
+    _run_stage(importlib.import_module(f"marval.stages.{options.command}"), options, key, arguments)
 
-        print(plan(options.presets, Hardware(options.gpu, options.utilisation, options.gpus)))
-        return
-    if options.command in ("runs", "activate"):
-        from marval.stages import grid
 
-        if options.command == "activate":
-            grid.activate(options.presets)
-        elif options.check:
-            grid.check(options.check)
-        else:
-            grid.refresh()
-        return
-    from marval.launch import here, leave
-    from marval.stages.context import stage_run, stage_share
+def _run_stage(
+    program: ModuleType, options: argparse.Namespace, key: dict[str, Any], arguments: Sequence[str]
+) -> None:
+    """Run the program of a stage: alone, as one of several processes, or in as many as share its work."""
+    from marval.pipeline.graph import find_stage
+    from marval.pipeline.run import stage_run, stage_share
+    from marval.processes.group import here, leave
 
-    stage = importlib.import_module(f"marval.stages.{options.command}")
-    key = options.command, options.preset, getattr(options, "variant", None), getattr(options, "seed", None)
-    told = workers.checkpoints_of_parent()
-    if told or not here().is_first:
-        with stage_share(*key, told) as context:
-            stage.run(context)
+    stage = find_stage(options.command, options.preset, **key)
+    checkpoints = workers.checkpoints_of_parent()
+    if checkpoints or not here().is_first:
+        with stage_share(stage, checkpoints) as context:
+            program.run(context, **key)
         leave()
         return
-    with stage_run(*key) as context:
-        processes = workers.wanted() if hasattr(stage, "pieces") else 1
+    with stage_run(stage) as context:
+        processes = workers.wanted() if hasattr(program, "parallelism") else 1
         if processes > 1:
-            processes = min(processes, stage.pieces(context))
+            processes = min(processes, program.parallelism(context, **key))
         if processes > 1:
             workers.run(["-m", "marval", *arguments], processes, context.checkpoints)
         else:
-            stage.run(context)
+            program.run(context, **key)
 
 
 if __name__ == "__main__":

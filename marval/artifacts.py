@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -119,36 +118,3 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, float]]) -> None:
         writer.writerows(
             {k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()} for row in rows
         )
-
-
-def write_image(path: Path, pixels: np.ndarray) -> None:
-    """A PNG from uint8 `(H, W, 3)`."""
-    from PIL import Image
-
-    with replacing(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
-
-
-PASSING = (".pyc", ".part", ".part.etag", ".refused")
-
-
-def files_in(folder: Path) -> list[Path]:
-    """The files that make up a folder's content, sorted: without what passes (see .dvcignore)."""
-    return sorted(
-        p
-        for p in folder.rglob("*")
-        if p.is_file() and p.name != ".snakemake_timestamp" and not p.name.endswith(PASSING)
-    )
-
-
-def digest(path: Path) -> str:
-    """The hash that DVC records for a file (md5) or a folder (md5 of the list of its files, `.dir`)."""
-    if path.is_dir():
-        entries = {"/".join(file.relative_to(path).parts): digest(file) for file in files_in(path)}
-        listed = [{"md5": md5, "relpath": name} for name, md5 in sorted(entries.items())]
-        return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
-    state = hashlib.md5()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            state.update(chunk)
-    return state.hexdigest()

@@ -1,8 +1,8 @@
 """Which images of a training step a process computes, and random numbers that do not depend on how they are dealt out.
 
-A step's global batch is dealt out to processes, and each takes its part in one or more pieces. Every such share draws the random
-numbers of the whole batch, from a generator that all have seeded alike, and keeps its own rows; what a step computes is then the
-same, to rounding, on one process or on many. A draw costs far less than the network's work on the same rows.
+A step's global batch is dealt out to processes, and each takes its part in one or more micro-batches. Every such share draws
+the random numbers of the whole batch, from a generator that all have seeded alike, and keeps its own rows; what a step computes
+is then the same, to rounding, on one process or on many. A draw costs far less than the network's work on the same rows.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class Share:
 
 
 def shares(
-    total: int, processes: int, process: int, at_once: int | None, device: torch.device
+    total: int, processes: int, process: int, micro_batch: int | None, device: torch.device
 ) -> list[Share]:
-    """What one process works through at each step: its part of the batch, in pieces of up to `at_once` images (None: one piece).
+    """What one process works through at each step: its part of the batch, in parts of up to `micro_batch` images (None: one).
 
-    The parts of all processes are the batch, and differ by one image at most, as pieces of a part do. Raises UserError where
+    The parts of all processes are the batch, and differ by one image at most, as micro-batches do. Raises UserError where
     there are more processes than images.
     """
     if total < processes:
@@ -82,6 +82,6 @@ def shares(
             "use fewer processes"
         )
     first, last = (total * k // processes for k in (process, process + 1))
-    count = -(-(last - first) // (at_once or total))
+    count = -(-(last - first) // (micro_batch or total))
     edges = [first + (last - first) * k // count for k in range(count + 1)]
     return [Share(low, high - low, total, device) for low, high in pairwise(edges)]

@@ -16,7 +16,7 @@ ALLOWED = {
     },
     "marval.sampling": {"marval.sampling", "marval.models", "marval.noise", "marval.masking", "marval.objectives"},
     "marval.training": {
-        "marval.training", "marval.batches", "marval.launch", "marval.config", "marval.errors", "marval.progress",
+        "marval.training", "marval.batches", "marval.processes.group", "marval.config", "marval.errors", "marval.progress",
         "marval.artifacts",
     },
     "marval.methods": {
@@ -78,8 +78,8 @@ def test_only_stages_and_commands_know_the_metrics(root):
 def test_light_reader_agrees_with_dvc(root, monkeypatch):
     from dvc.repo import Repo
 
-    from marval.stages.declared import declaration
-    from marval.stages.grid import active_presets, expand
+    from marval.pipeline.graph import declaration
+    from marval.pipeline.items import active_presets, expand
 
     monkeypatch.chdir(root)
     resolved = {stage.addressing: stage for stage in Repo(str(root)).index.stages}

@@ -10,9 +10,10 @@ from itertools import pairwise
 import torch
 
 from marval.costs.counting import Work, counted, meta, numbers, quadratic
-from marval.masking import unmasking_schedule
-from marval.models.mar import MAR, MARConfig
-from marval.models.tokenizer import TokenizerConfig, build_autoencoder
+from marval.masking.schedule import unmasking_schedule
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import build_autoencoder
 from marval.sampling.backbone import Backbone
 from marval.sampling.modulated_head import ModulatedHead
 

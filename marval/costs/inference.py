@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from marval.costs.counting import meta
 from marval.costs.gpu import Meter, gpu_arithmetic
 from marval.costs.judges import PUBLISHED, Judge
-from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
+from marval.models.settings import TokenizerConfig
+from marval.models.tokenizer import Tokenizer, build_autoencoder
 
 M = TypeVar("M", bound=nn.Module)
 META = torch.device("meta")

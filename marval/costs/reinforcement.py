@@ -21,15 +21,18 @@ from marval.costs.judges import Judge, Vision
 from marval.costs.training import (
     ADAM_BYTES,
     META,
+    ONE_STEP_T,
     StepCost,
     backward,
     first_share,
     trained_numbers,
 )
-from marval.masking import unmasking_schedule
-from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining, ReinforceVariant
-from marval.models.mar import MAR, MARConfig
-from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
+from marval.masking.schedule import unmasking_schedule
+from marval.methods.reinforcement import ReinforceMethod
+from marval.methods.settings import ReinforceTraining, ReinforceVariant
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import Tokenizer, build_autoencoder
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Part:
 def reinforce_step(
     config: ReinforceTraining, variant: ReinforceVariant, sizes: Sizes, processes: int = 1
 ) -> StepCost:
-    """Generation, reward and the way back; the pulls beside the reward are left out."""
+    """Generation, reward and the way back; the regularisers beside the reward are left out."""
     share, _ = first_share(config.batch, processes, config.scale)
     meter = Meter(META)
     with gpu_arithmetic(config.scale.precision == "bf16"), meter:
@@ -76,8 +79,10 @@ def _build(config: ReinforceTraining, variant: ReinforceVariant, sizes: Sizes) -
         channels = sizes.tokenizer.latent_channels
         autoencoder = build_autoencoder(sizes.tokenizer)
         tokenizer = Tokenizer(sizes.tokenizer, autoencoder, torch.zeros(channels), torch.ones(channels))
-        alone = variant.model_copy(update={"distillation_pull": 0.0, "weight_pull": 0.0})
-        return ReinforceMethod(config, alone, MAR(sizes.model), tokenizer, Judge(sizes.reward).eval())
+        alone = variant.model_copy(update={"distillation_weight": 0.0, "proximity_weight": 0.0})
+        return ReinforceMethod(
+            config, alone, MAR(sizes.model), tokenizer, Judge(sizes.reward).eval(), ONE_STEP_T
+        )
 
 
 class _Bench:

@@ -16,17 +16,20 @@ from marval.batches import Share
 from marval.costs.counting import numbers
 from marval.costs.gpu import Meter, gpu_arithmetic
 from marval.data.latents import LatentBatches
-from marval.masking import MaskingLaw
-from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
-from marval.methods.teacher import TeacherMethod, TeacherTraining
-from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
-from marval.models.mar import MAR, MARConfig
+from marval.masking.law import MaskingLaw
+from marval.methods.distillation import DistillMethod
+from marval.methods.settings import DistillTraining, DistillVariant, TeacherTraining, TokenizerTraining
+from marval.methods.teacher import TeacherMethod
+from marval.methods.tokenizer import TokenizerMethod
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig
 from marval.training.loop import Method
-from marval.training.scale import Scale
+from marval.training.settings import Scale
 
 META = torch.device("meta")
 ADAM_BYTES, GRADIENT_BYTES = 8, 4  # of a trained weight: two moments; one gradient
 LAW_DRAWS = 4096
+ONE_STEP_T = 900  # any noise level costs the same
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ def distill_step(
     """The updates of both networks, and the frozen teacher's two branches."""
     fixed = config.model_copy(update={"masking": _mean_of(config.masking, model.tokens)})
     data = _latents(model)
-    return measured_step(lambda: DistillMethod(fixed, variant, MAR(model), data), config.scale, processes)
+    return measured_step(
+        lambda: DistillMethod(fixed, variant, MAR(model), data, ONE_STEP_T), config.scale, processes
+    )
 
 
 def tokenizer_step(config: TokenizerTraining, size: int) -> StepCost:
@@ -100,9 +105,9 @@ class _MetaShare(Share):
 
 
 def first_share(batch: int, processes: int, scale: Scale) -> tuple[Share, bool]:
-    """(the first piece of a process's part of a batch, whether there are more)."""
-    pieces = scale.pieces(batch, processes)
-    return _MetaShare(0, max(1, batch // (processes * pieces)), batch, META), pieces > 1
+    """(the first micro-batch of a process's part of a batch, whether there are more)."""
+    count = scale.micro_batches(batch, processes)
+    return _MetaShare(0, max(1, batch // (processes * count)), batch, META), count > 1
 
 
 class _Fixed(MaskingLaw):

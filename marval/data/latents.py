@@ -19,23 +19,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from marval.artifacts import read_json, replacing, write_json
-from marval.config import Config
 from marval.errors import UserError
 from marval.models.tokenizer import tokens_from_moments
 
 STATE, INFO = "state.json", "dataset_info.json"  # names that `datasets` gives them
-
-
-class EncodeConfig(Config):
-    """Settings of the `encode` stage."""
-
-    mirror: bool = Field(description="keep the latents of each image's mirror image as well")
-    batch: int = Field(256, gt=0, description="images that the autoencoder sees at once")
-    shard: int = Field(2048, gt=0, description="images in a file, which an interruption may cost")
 
 
 @dataclass(frozen=True)

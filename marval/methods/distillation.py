@@ -12,65 +12,26 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Literal
+from importlib import import_module
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share
-from marval.config import Config
 from marval.data.latents import LatentBatches
-from marval.masking import MaskingLaw
 from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
+from marval.methods.settings import DistillTraining, DistillVariant
 from marval.models.head import DenoisingHead
 from marval.models.mar import MAR
-from marval.models.transformer import recompute_blocks
+from marval.models.transformer import checkpoint_blocks
 from marval.noise.conversions import x0_from_noise
-from marval.noise.schedule import TRAINING_STEPS, NoiseSchedule
-from marval.objectives.gsim import Distance, denoising_loss, gsim_terms, x0_weight
+from marval.noise.schedule import NoiseSchedule
+from marval.objectives.gsim import Scores, denoising_loss, x0_weight
 from marval.objectives.guidance import guided
+from marval.objectives.registry import OBJECTIVES
 from marval.training.loop import Update
-from marval.training.optimisation import OptimiserConfig, averaged, build_optimiser
-from marval.training.scale import Scale
-
-
-class DistillTraining(Config):
-    """Settings of the `distill` stage, common to all variants."""
-
-    masking: MaskingLaw
-    student: OptimiserConfig
-    auxiliary: OptimiserConfig
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0, description="images of a step, on all processes together")
-    ema: float = Field(ge=0, lt=1)
-    one_step_t: int = Field(ge=0, lt=TRAINING_STEPS, description="noise level of the student's head")
-    t_low: int = Field(ge=0, lt=TRAINING_STEPS, description="t of the loss is uniform in [t_low, t_high)")
-    t_high: int = Field(gt=0, le=TRAINING_STEPS)
-    weight_limit: float = Field(gt=0, description="largest sigma / alpha in the loss weight")
-    auxiliary_updates: int = Field(
-        1, gt=0, le=20, description="of the auxiliary network, for each of the student's"
-    )
-    scale: Scale = Scale()
-    threads: int = Field(1, gt=0)
-
-    @model_validator(mode="after")
-    def _t_range(self) -> DistillTraining:
-        if self.t_low >= self.t_high:
-            raise ValueError(f"t_low {self.t_low} must be below t_high {self.t_high}")
-        return self
-
-
-class DistillVariant(Config):
-    """What distinguishes one distilled model from another; the defaults are the paper's method."""
-
-    guidance: float = Field(ge=0, le=20, description="w of the teacher's score, scale convention")
-    distance: Distance = Distance.PSEUDO_HUBER
-    distribution_term: bool = Field(True, description="L2; False is the ablation without it")
-    auxiliary_context: Literal["teacher", "student"] = "teacher"
-    trained: Literal["whole", "head"] = "whole"
-    seeds: list[int] | None = Field(None, min_length=1, description="to train with; default: the preset's")
+from marval.training.optimisation import averaged, build_optimiser
 
 
 @dataclass(frozen=True)
@@ -107,39 +68,34 @@ class DistillMethod:
         variant: DistillVariant,
         teacher: MAR,
         data: LatentBatches,
+        one_step_t: int,
         student: MAR | None = None,
     ) -> None:
-        """All on the teacher's device. `student`: the network to train, from outside; by default a copy of the teacher."""
+        """All on the teacher's device. `one_step_t`: noise level of the student's head. `student`: the network to train, from
+        outside; by default a copy of the teacher."""
         self.config, self.variant, self.data, self.batch = config, variant, data, config.batch
+        self.one_step_t = one_step_t
+        self.objective = import_module(OBJECTIVES[variant.objective])
         self.schedule = NoiseSchedule.full(teacher.mask_token.device)
         self.teacher = teacher.eval().requires_grad_(False)
         self.student = (student or copy.deepcopy(teacher)).requires_grad_(variant.trained == "whole")
         self.student.head.requires_grad_(True)
-        recompute_blocks(self.student, config.scale.recompute)
+        checkpoint_blocks(self.student, config.scale.activation_checkpointing)
         self.auxiliary = copy.deepcopy(teacher.head).requires_grad_(True)
         self.average: AveragedModel = averaged(self.student, config.ema)
         self.ema = {"student": (self.average, self.student)}
         optimiser, settings = build_optimiser(self.auxiliary, config.auxiliary), config.auxiliary
-        train_auxiliary = [
+        self.auxiliary_updates = [
             Update(
-                "auxiliary",
-                self.auxiliary,
-                optimiser,
-                partial(self.auxiliary_loss, number=number),
-                settings.clip,
-                settings.warmup_steps,
+                "auxiliary", self.auxiliary, optimiser, partial(self.auxiliary_loss, number=number), settings
             )
             for number in range(config.auxiliary_updates)
         ]
-        train_student = Update(
-            "student",
-            self.student,
-            build_optimiser(self.student, config.student),
-            self.student_loss,
-            config.student.clip,
-            config.student.warmup_steps,
-        )
-        self.updates = [*train_auxiliary, train_student]
+        of_student = build_optimiser(self.student, config.student)
+        self.updates = [
+            *self.auxiliary_updates,
+            Update("student", self.student, of_student, self.student_loss, config.student),
+        ]
 
     def draw(self, share: Share) -> DistillBatch:
         images = draw_masked(self.data, share, self.config.masking)
@@ -159,7 +115,7 @@ class DistillMethod:
             z_teacher = condition(self.teacher, self.teacher.class_condition(images.labels))
             z_null = condition(self.teacher, self.teacher.null_condition(len(images.labels)))
         z = condition(self.student, self.student.class_condition(images.labels))
-        t, head = self.config.one_step_t, self.student.head
+        t, head = self.one_step_t, self.student.head
         time = head.time_embed(self.schedule.timesteps[t : t + 1])
         noise = _noise(head, start, time, z)
         x0 = x0_from_noise(start, noise, self.schedule.alpha[t], self.schedule.sigma[t])
@@ -185,8 +141,8 @@ class DistillMethod:
         conditional, unconditional = (_noise(head, x_t, time, z) for z in (samples.z_teacher, samples.z_null))
         teacher = guided(conditional, unconditional, self.variant.guidance)
         weight = x0_weight(self.schedule.alpha[t], self.schedule.sigma[t], self.config.weight_limit)[:, None]
-        first, second = gsim_terms(auxiliary, teacher, batch.student.noise, weight, self.variant.distance)
-        return {"loss_l1": first, "loss_l2": second} if self.variant.distribution_term else {"loss_l1": first}
+        scores = Scores(auxiliary, teacher, batch.student.noise, weight)
+        return self.objective.terms(scores, self.variant.distance)
 
 
 def _noise(head: DenoisingHead, x_t: Tensor, time: Tensor, z: Tensor) -> Tensor:

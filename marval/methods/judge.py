@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from marval.batches import Share
 from marval.training.loop import Update
-from marval.training.optimisation import OptimiserConfig, build_optimiser
+from marval.training.optimisation import build_optimiser
+from marval.training.settings import OptimiserConfig
 
 CLIP_NORM = 1.0
 
@@ -26,10 +27,8 @@ class JudgeMethod:
     ) -> None:
         self.judge_loss, self.batch, self.images, self.labels = loss, batch, images, labels
         self.ema: dict = {}
-        optimiser = build_optimiser(
-            judge, OptimiserConfig(lr=lr, weight_decay=0.01, warmup_steps=0, clip=CLIP_NORM)
-        )
-        self.updates = [Update("judge", judge.train(), optimiser, self.loss, CLIP_NORM)]
+        settings = OptimiserConfig(lr=lr, weight_decay=0.01, warmup_steps=0, clip=CLIP_NORM)
+        self.updates = [Update("judge", judge.train(), build_optimiser(judge, settings), self.loss, settings)]
 
     def draw(self, share: Share) -> tuple[Tensor, Tensor]:
         index = share.on_host().randint(0, len(self.images), share.total)

@@ -13,12 +13,14 @@ from torch.nn import functional as F
 
 from marval.batches import Share
 from marval.data.latents import LatentBatches
-from marval.masking import MaskingLaw, first_masked, random_orders
+from marval.masking.law import MaskingLaw
+from marval.masking.orders import first_masked, random_orders
 from marval.models.head import DenoisingHead
 from marval.models.tokenizer import tokens_from_moments
 from marval.models.transformer import gather_positions, sorted_positions
+from marval.noise import TRAINING_STEPS
 from marval.noise.conversions import diffuse
-from marval.noise.schedule import TRAINING_STEPS, NoiseSchedule
+from marval.noise.schedule import NoiseSchedule
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """MARVAL-RL: the reward of whole images, back-propagated through decoder and all AR steps into the one-step student.
 
-Beyond the paper, two pulls can be kept beside the reward, which alone pays for its gain with diversity: the distillation loss,
-toward the guided teacher, and the squared distance of the weights from the distilled ones.
+Beyond the paper, two regularisers can stand beside the reward, which alone pays for its gain with diversity: the distillation
+loss, toward the guided teacher, and the squared distance of the weights from the distilled ones.
 """
 
 from __future__ import annotations
@@ -12,56 +12,22 @@ from functools import partial
 from typing import Protocol
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share
-from marval.config import Config
-from marval.masking import random_orders
+from marval.masking.orders import random_orders
+from marval.methods.activation_checkpointing import CheckpointedSampler, checkpointed
 from marval.methods.distillation import DistillBatch, DistillMethod
-from marval.methods.recomputation import RecomputedSampler, recomputed
+from marval.methods.settings import ReinforceTraining, ReinforceVariant
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
-from marval.noise.schedule import TRAINING_STEPS
 from marval.objectives.reward import reward_loss
 from marval.sampling.draws import Draws
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import OneStep, TokenSampler
 from marval.training.loop import Terms, Update
-from marval.training.optimisation import OptimiserConfig, build_optimiser
-from marval.training.scale import Scale
-
-
-class ReinforceTraining(Config):
-    """Settings of the `reinforce` stage, common to all variants."""
-
-    optimiser: OptimiserConfig
-    batch: int = Field(gt=0, description="images of a step, on all processes together")
-    ar_steps: int = Field(gt=0)
-    one_step_t: int = Field(ge=0, lt=TRAINING_STEPS)
-    scale: Scale = Scale()
-    threads: int = Field(1, gt=0)
-
-
-class ReinforceVariant(Config):
-    """What distinguishes one fine-tuned model from another; the defaults are the paper's method."""
-
-    start: str = Field(description="the distilled variant to start from")
-    steps: int = Field(gt=0)
-    observe_every: int = Field(
-        5, gt=0, description="steps between looks at the judges that it is not trained on"
-    )
-    seeds: list[int] | None = Field(None, min_length=1, description="to train with; default: the preset's")
-    distillation_pull: float = Field(
-        0.0, ge=0, description="weight of the distillation loss beside the reward"
-    )
-    weight_pull: float = Field(
-        0.0, ge=0, description="weight of ||theta - theta_distilled||^2 beside the reward"
-    )
-    rewarded_after: int | None = Field(
-        None, gt=0, description="AR step whose unfinished image is rewarded; null: the whole"
-    )
+from marval.training.optimisation import build_optimiser
 
 
 class Reward(Protocol):
@@ -72,11 +38,11 @@ class Reward(Protocol):
 
 @dataclass(frozen=True)
 class RewardBatch:
-    """Noise and classes of the images to reward, and as many masked images for the pull where there is one."""
+    """Noise and classes of the images to reward, and as many masked images for the distillation loss where it has a weight."""
 
     labels: Tensor
     draws: Draws
-    pull: DistillBatch | None
+    distillation: DistillBatch | None
 
 
 class ReinforceMethod:
@@ -89,23 +55,26 @@ class ReinforceMethod:
         student: MAR,
         tokenizer: Tokenizer,
         reward: Reward,
-        pull: DistillMethod | None = None,
+        one_step_t: int,
+        distillation: DistillMethod | None = None,
     ) -> None:
-        """All on the student's device. `pull`: distillation of this `student`, needed where the variant gives it a weight."""
+        """All on the student's device. `distillation` of this `student`: needed where the variant gives its loss a weight."""
         self.config, self.variant, self.student, self.batch = config, variant, student.eval(), config.batch
-        self.tokenizer, self.reward, self.pull = tokenizer, reward, pull
-        self.anchor = [p.detach().clone() for p in student.parameters()] if variant.weight_pull else []
+        self.tokenizer, self.reward, self.distillation = tokenizer, reward, distillation
+        self.distilled = (
+            [p.detach().clone() for p in student.parameters()] if variant.proximity_weight else []
+        )
         self.model = student
-        self.sampler: TokenSampler = OneStep.at(config.one_step_t, student.mask_token.device)
-        if config.scale.recompute:
-            self.model, self.sampler = recomputed(student), RecomputedSampler(self.sampler)
+        self.sampler: TokenSampler = OneStep.at(one_step_t, student.mask_token.device)
+        if config.scale.activation_checkpointing:
+            self.model, self.sampler = checkpointed(student), CheckpointedSampler(self.sampler)
         self.ema: Mapping[str, tuple[AveragedModel, torch.nn.Module]] = {}
         optimiser = build_optimiser(student, config.optimiser)
-        tune = Update(
-            "student", student, optimiser, self.loss, config.optimiser.clip, config.optimiser.warmup_steps
-        )
-        auxiliary = [u for u in pull.updates if u.name == "auxiliary"] if pull else []
-        self.updates = [*[replace(u, loss=partial(_on_pull, u.loss)) for u in auxiliary], tune]
+        auxiliary = distillation.auxiliary_updates if distillation else []
+        self.updates = [
+            *(replace(update, loss=partial(_of_distillation, update.loss)) for update in auxiliary),
+            Update("student", student, optimiser, self.loss, config.optimiser),
+        ]
 
     def draw(self, share: Share) -> RewardBatch:
         model, total = self.student.config, share.total
@@ -113,7 +82,7 @@ class ReinforceMethod:
         start = share.randn(total, model.tokens, model.channels)
         orders = random_orders(share.rand(total, model.tokens))
         draws = Draws(orders, start, start.new_empty(share.count, 0, model.tokens, model.channels))
-        return RewardBatch(labels, draws, self.pull.draw(share) if self.pull else None)
+        return RewardBatch(labels, draws, self.distillation.draw(share) if self.distillation else None)
 
     def loss(self, batch: RewardBatch) -> dict[str, Tensor]:
         steps: list[Tensor] = []
@@ -123,18 +92,17 @@ class ReinforceMethod:
         tokens = steps[(self.variant.rewarded_after or self.config.ar_steps) - 1]
         images = (self.tokenizer.decode(tokens).float().clamp(-1, 1) + 1) / 2
         terms = {"loss_reward": reward_loss(self.reward.score(images, batch.labels))}
-        if self.pull is not None and batch.pull is not None:
-            weight = self.variant.distillation_pull
-            terms |= {
-                f"{name}_pull": weight * term for name, term in self.pull.student_loss(batch.pull).items()
-            }
-        if self.anchor:
-            pairs = zip(self.student.parameters(), self.anchor, strict=True)
+        if self.distillation is not None and batch.distillation is not None:
+            weight = self.variant.distillation_weight
+            losses = self.distillation.student_loss(batch.distillation)
+            terms |= {f"{name}_weighted": weight * loss for name, loss in losses.items()}
+        if self.distilled:
+            pairs = zip(self.student.parameters(), self.distilled, strict=True)
             apart = torch.stack([(now - before).square().sum() for now, before in pairs]).sum()
-            terms["loss_weight_pull"] = self.variant.weight_pull * apart.expand(len(batch.labels))
+            terms["loss_proximity"] = self.variant.proximity_weight * apart.expand(len(batch.labels))
         return terms
 
 
-def _on_pull(loss: Callable[[DistillBatch | None], Terms], batch: RewardBatch) -> Terms:
+def _of_distillation(loss: Callable[[DistillBatch | None], Terms], batch: RewardBatch) -> Terms:
     """A loss of the distillation, on its part of a batch."""
-    return loss(batch.pull)
+    return loss(batch.distillation)

@@ -5,37 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import CPU, Share
-from marval.config import Config
 from marval.data.latents import LatentBatches
-from marval.masking import MaskingLaw
 from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
-from marval.models.mar import MAR, MARConfig
-from marval.models.transformer import recompute_blocks
+from marval.methods.settings import TeacherTraining
+from marval.models.mar import MAR
+from marval.models.transformer import checkpoint_blocks
 from marval.noise.schedule import NoiseSchedule
 from marval.objectives.diffusion import diffusion_loss
 from marval.training.loop import Update
-from marval.training.optimisation import OptimiserConfig, averaged, build_optimiser
-from marval.training.scale import Scale
-
-
-class TeacherTraining(Config):
-    """Settings of the `teacher` stage."""
-
-    model: MARConfig
-    masking: MaskingLaw
-    optimiser: OptimiserConfig
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0, description="images of a step, on all processes together")
-    diffusion_batch_mul: int = Field(4, gt=0, description="noise levels drawn for each masked token")
-    label_drop: float = Field(0.1, ge=0, lt=1)
-    ema: float = Field(ge=0, lt=1)
-    scale: Scale = Scale()
-    threads: int = Field(1, gt=0)
+from marval.training.optimisation import averaged, build_optimiser
 
 
 @dataclass(frozen=True)
@@ -55,12 +37,11 @@ class TeacherMethod:
         self.config, self.data, self.batch = config, data, config.batch
         self.schedule = NoiseSchedule.full(device)
         self.model = MAR(config.model).train().to(device)
-        recompute_blocks(self.model, config.scale.recompute)
+        checkpoint_blocks(self.model, config.scale.activation_checkpointing)
         self.average: AveragedModel = averaged(self.model, config.ema)
         self.ema = {"mar": (self.average, self.model)}
         optimiser = build_optimiser(self.model, config.optimiser, exempt=[self.model.head])
-        clip, warmup = config.optimiser.clip, config.optimiser.warmup_steps
-        self.updates = [Update("mar", self.model, optimiser, self.loss, clip, warmup)]
+        self.updates = [Update("mar", self.model, optimiser, self.loss, config.optimiser)]
 
     def draw(self, share: Share) -> TeacherBatch:
         images = draw_masked(self.data, share, self.config.masking)

@@ -1,33 +1,18 @@
-"""Training of the KL autoencoder on small images: squared error plus a weak pull of the posterior to N(0, I)."""
+"""Training of the KL autoencoder on small images: squared error plus a weak divergence of the posterior from N(0, I)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import CPU, Share
-from marval.config import Config
-from marval.models.tokenizer import TokenizerConfig, build_autoencoder
+from marval.methods.settings import TokenizerTraining
+from marval.models.tokenizer import build_autoencoder
 from marval.training.loop import Update
-from marval.training.optimisation import OptimiserConfig, averaged, build_optimiser
-
-
-class TokenizerTraining(Config):
-    """Settings of the `tokenizer` stage."""
-
-    model: TokenizerConfig
-    optimiser: OptimiserConfig
-    steps: int = Field(gt=0)
-    batch: int = Field(gt=0)
-    ema: float = Field(ge=0, lt=1)
-    reconstruction_weight: float = Field(gt=0)
-    kl_weight: float = Field(ge=0)
-    seed: int = Field(ge=0)
-    threads: int = Field(1, gt=0)
+from marval.training.optimisation import averaged, build_optimiser
 
 
 @dataclass(frozen=True)
@@ -48,16 +33,7 @@ class TokenizerMethod:
         self.average: AveragedModel = averaged(self.autoencoder, config.ema)
         self.ema = {"autoencoder": (self.average, self.autoencoder)}
         optimiser = build_optimiser(self.autoencoder, config.optimiser)
-        self.updates = [
-            Update(
-                "autoencoder",
-                self.autoencoder,
-                optimiser,
-                self.loss,
-                config.optimiser.clip,
-                config.optimiser.warmup_steps,
-            )
-        ]
+        self.updates = [Update("autoencoder", self.autoencoder, optimiser, self.loss, config.optimiser)]
 
     def draw(self, share: Share) -> TokenizerBatch:
         index = share.on_host().randint(0, len(self.images), share.total)

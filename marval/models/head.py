@@ -9,21 +9,13 @@ import math
 from collections import OrderedDict
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from marval.config import Config
+from marval.models.settings import HeadConfig
 
 TIME_FEATURES = 256
 MAX_PERIOD = 10_000
-
-
-class HeadConfig(Config):
-    """Size of the head; MAR-B/L/H have 1024 x 6, 1280 x 8, 1536 x 12."""
-
-    width: int = Field(gt=0, le=8192)
-    blocks: int = Field(gt=0, le=64)
 
 
 def time_features(t: Tensor) -> Tensor:

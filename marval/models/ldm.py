@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from marval.models.checkpoint import match, read_checkpoint, state_in, write_checkpoint
-from marval.models.tokenizer import TokenizerConfig, build_autoencoder
+from marval.models.settings import TokenizerConfig
+from marval.models.tokenizer import build_autoencoder
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL

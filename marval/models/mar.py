@@ -10,11 +10,10 @@ Shapes: B images, N positions, C token channels, D width, U known tokens (equal 
 from __future__ import annotations
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from marval.config import Config
-from marval.models.head import DenoisingHead, HeadConfig
+from marval.models.head import DenoisingHead
+from marval.models.settings import MARConfig
 from marval.models.transformer import (
     NORM_EPS,
     Block,
@@ -22,32 +21,6 @@ from marval.models.transformer import (
     initialise_transformer,
     sorted_positions,
 )
-
-
-class MARConfig(Config):
-    """Architecture; everything that is needed to rebuild the network from its weights."""
-
-    side: int = Field(gt=0, le=256, description="tokens along one side of the image; N = side^2")
-    channels: int = Field(gt=0, le=4096, description="C, channels of a token")
-    classes: int = Field(gt=0)
-    width: int = Field(gt=0, le=8192)
-    encoder_blocks: int = Field(gt=0, le=64)
-    decoder_blocks: int = Field(gt=0, le=64)
-    heads: int = Field(gt=0, le=64)
-    buffer_tokens: int = Field(64, gt=0, le=1024)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    head: HeadConfig
-
-    @model_validator(mode="after")
-    def _heads_divide_width(self) -> MARConfig:
-        if self.width % self.heads:
-            raise ValueError(f"width {self.width} is not divisible by heads {self.heads}")
-        return self
-
-    @property
-    def tokens(self) -> int:
-        """N, positions of an image."""
-        return self.side**2
 
 
 class MAR(nn.Module):

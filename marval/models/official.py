@@ -11,7 +11,8 @@ from pathlib import Path
 from torch import Tensor
 
 from marval.models.checkpoint import match, read_checkpoint, state_in, write_checkpoint
-from marval.models.mar import MAR, MARConfig
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig
 
 OFFICIAL_HEAD = "diffloss.net."
 OUR_HEAD = "head."

@@ -8,42 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from marval.config import Config
+from marval.models.settings import TokenizerConfig
 
 if TYPE_CHECKING:
     from diffusers import AutoencoderKL
-
-
-class TokenizerConfig(Config):
-    """Architecture of the autoencoder; the number of levels fixes the downsampling, f = 2^(levels - 1)."""
-
-    image_channels: int = Field(3, ge=1, le=3, description="1: grey scans, repeated to RGB outside")
-    latent_channels: int = Field(gt=0, le=64)
-    channels: list[int] = Field(min_length=1, max_length=6)
-    layers_per_block: int = Field(gt=0, le=4)
-    norm_groups: int = Field(32, gt=0)
-    attention: bool = Field(
-        False, description="self-attention at the encoder's lowest level too, not only in the two middles"
-    )
-    latent_scale: float | None = Field(
-        None, gt=0, description="fixed factor from latents to tokens; null: measured on the training images"
-    )
-
-    @model_validator(mode="after")
-    def _groups_divide_channels(self) -> TokenizerConfig:
-        if any(c % self.norm_groups for c in self.channels):
-            raise ValueError(
-                f"channels {self.channels} are not all divisible by norm_groups {self.norm_groups}"
-            )
-        return self
-
-    @property
-    def downsampling(self) -> int:
-        """f: side of an image / side of its latents."""
-        return 2 ** (len(self.channels) - 1)
 
 
 def build_autoencoder(config: TokenizerConfig) -> AutoencoderKL:
@@ -92,6 +62,12 @@ class Tokenizer(nn.Module):
         latents = tokens_BNC.transpose(1, 2).reshape(batch, channels, side, side)
         images = self.autoencoder.decode(latents * self.std + self.mean).sample
         return images.expand(-1, 3, -1, -1) if self.config.image_channels == 1 else images
+
+
+def random_tokenizer(size: TokenizerConfig) -> Tokenizer:
+    """An untrained tokenizer; its latents' statistics change no time."""
+    channels = size.latent_channels
+    return Tokenizer(size, build_autoencoder(size), torch.zeros(channels), torch.ones(channels))
 
 
 def tokens_from_moments(moments: Tensor, noise: Tensor) -> Tensor:

@@ -50,14 +50,14 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.recomputed = False
+        self.checkpointed = False
         self.norm1 = nn.LayerNorm(width, eps=NORM_EPS)
         self.attn = Attention(width, heads, dropout)
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
         self.mlp = Mlp(width, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.recomputed and torch.is_grad_enabled():
+        if self.checkpointed and torch.is_grad_enabled():
             return checkpoint(self._forward, x, use_reentrant=False)
         return self._forward(x)
 
@@ -66,11 +66,11 @@ class Block(nn.Module):
         return x + self.mlp(self.norm2(x))
 
 
-def recompute_blocks(model: nn.Module, recomputed: bool) -> None:
+def checkpoint_blocks(model: nn.Module, checkpointed: bool) -> None:
     """Whether the blocks of `model` keep their activations or compute them again in the backward pass."""
     for module in model.modules():
         if isinstance(module, Block):
-            module.recomputed = recomputed
+            module.checkpointed = checkpointed
 
 
 def initialise_transformer(module: nn.Module) -> None:

@@ -5,3 +5,5 @@
 `schedule` fixes alpha and sigma, `conversions` turns predictions (noise, x0, score) into each other, and `ancestral` runs the
 process backwards with the learned-range variance of improved DDPM (Nichol & Dhariwal 2021, arXiv 2102.09672).
 """
+
+TRAINING_STEPS = 1000  # T

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TRAINING_STEPS = 1000
+from marval.noise import TRAINING_STEPS
+
 MAX_BETA = 0.999
 
 

@@ -15,19 +15,14 @@ decides how well it trains; it depends on t alone, so the identity holds for eac
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from marval.objectives.settings import Distance
+
 PSEUDO_HUBER_R = 1e-5  # the paper's
-
-
-class Distance(StrEnum):
-    """d(y) of one token: the paper's pseudo-Huber, or the squared norm of the KL divergence (ablation)."""
-
-    PSEUDO_HUBER = "pseudo-huber"
-    SQUARED = "squared"
 
 
 def distance(y: Tensor, kind: Distance, r: float = PSEUDO_HUBER_R) -> Tensor:
@@ -62,6 +57,22 @@ def gsim_terms(
     lag = -weight * (auxiliary_noise - noise)
     first = -(distance_gradient(y, kind, r) * lag).sum(dim=-1)
     return first, distance(y, kind, r)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a distillation objective compares at the student's x_t, as noise predictions `(T, C)`."""
+
+    auxiliary: Tensor  # of the auxiliary network, for the student's own law
+    teacher: Tensor  # of the guided teacher
+    noise: Tensor  # that made x_t from x0
+    weight: Tensor  # (T, 1), lambda / sigma
+
+
+def terms(scores: Scores, kind: Distance) -> dict[str, Tensor]:
+    """The paper's objective, L1 + L2."""
+    first, second = gsim_terms(scores.auxiliary, scores.teacher, scores.noise, scores.weight, kind)
+    return {"loss_l1": first, "loss_l2": second}
 
 
 def x0_weight(alpha: Tensor, sigma: Tensor, limit: float) -> Tensor:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from marval.pipeline.files import settings_path
+from marval.pipeline.graph import Stage, graph_of
+from marval.pipeline.items import active_presets
+from marval.pipeline.missing import nodes_of, outlook
+from marval.pipeline.preset import AnyPreset, Preset, load_preset, resolved_settings
+from marval.pipeline.resources import resources_of
+from marval.pipeline.state import State
 from marval.plan.hardware import Hardware
 from marval.plan.needs import Estimator, Needs, weights_bytes
 from marval.plan.schedule import Job, wall_seconds
-from marval.plan.stages import Planned, planned_stages
-from marval.plan.state import Record
 from marval.plan.table import Line, aligned, missing_lines, quantity, rows
-from marval.stages.grid import active_presets
-from marval.stages.missing import outlook
-from marval.stages.preset import AnyPreset, Preset, load_preset
 
 GB = 1e9
 
@@ -23,20 +25,21 @@ def plan(names: Sequence[str], hardware: Hardware) -> str:
 
 
 def _plan(preset: AnyPreset, hardware: Hardware) -> str:
-    stages = planned_stages(preset)
-    record = Record(stages)
-    found = outlook([stage.node for stage in stages], record.is_settled)
+    graph = graph_of(preset.name)
+    state = State(graph, {settings_path(preset.name): resolved_settings(preset)})
+    found = outlook(nodes_of(graph, {preset.name: preset}), state.is_settled)
+    to_run = state.to_run() - found.settled
     estimator = Estimator(preset) if isinstance(preset, Preset) else None
     lines, jobs = [], {}
-    for stage in stages:
-        done = record.is_done(stage.address) or stage.address in found.settled
-        needs = Needs() if done or estimator is None else estimator.of(stage)
-        gpus = preset.resources.of(stage.stage).gpus or 1
+    for address, stage in graph.stages.items():
+        needed = address in to_run or address in found.waiting
+        needs = estimator.of(stage) if needed and estimator else Needs()
+        gpus = resources_of(preset.resources, stage.kind).gpus or 1
         seconds = hardware.seconds(needs.flops)
-        state = "done" if done else "waits" if stage.address in found.waiting else "to run"
-        lines.append(Line(stage.stage, _name(stage), state, needs, gpus, seconds / 3600))
-        if not done:
-            jobs[stage.address] = Job(seconds, gpus, stage.node.makers)
+        status = "waits" if address in found.waiting else "to run" if needed else "done"
+        lines.append(Line(stage.kind, _name(stage), status, needs, gpus, seconds / 3600))
+        if needed:
+            jobs[address] = Job(seconds, gpus, frozenset(graph.inputs(stage).values()))
     missing = {m: None for lacking in found.waiting.values() for m in lacking}
     return "\n".join(
         [
@@ -51,9 +54,8 @@ def _plan(preset: AnyPreset, hardware: Hardware) -> str:
     )
 
 
-def _name(stage: Planned) -> str:
-    seed = "" if stage.seed is None else f" {stage.seed}"
-    return f"{stage.variant or ''}{seed}".strip()
+def _name(stage: Stage) -> str:
+    return f"{stage.item.get('variant', '')} {stage.item.get('seed', '')}".strip()
 
 
 def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: Hardware) -> list[str]:
@@ -69,7 +71,7 @@ def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: H
     limit = hardware.memory_bytes
     if any(line.needs.gpu_bytes > limit for line in lines):
         told.append(
-            f"! More than the {limit / GB:.0f} GB of an {hardware.gpu}: lower scale.at_once there, or set scale.recompute."
+            f"! More than the {limit / GB:.0f} GB of an {hardware.gpu}: lower scale.micro_batch, or set activation_checkpointing."
         )
     return told
 

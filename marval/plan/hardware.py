@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from marval.costs.floors import MACHINES, Machine
 from marval.errors import UserError
+from marval.timing.floors import MACHINES, Machine
 
 MEMORY_GB = {"H200": 141, "H100": 80, "A100": 80}  # of one; their rates are in MACHINES, under longer names
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from marval.data.digits import DigitsConfig
-from marval.stages.preset import Preset
+from marval.pipeline.preset import Preset
 
 DIGITS = 1_797
 IMAGENET, IMAGENET_CLASSES = 1_281_167, 1000

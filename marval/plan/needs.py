@@ -19,9 +19,10 @@ from marval.costs.reinforcement import Sizes, reinforce_step
 from marval.costs.training import StepCost, distill_step, teacher_step, tokenizer_step
 from marval.models.mar import MAR
 from marval.models.tokenizer import build_autoencoder
+from marval.pipeline.graph import Stage
+from marval.pipeline.preset import REAL, Preset
+from marval.pipeline.resources import resources_of
 from marval.plan.images import held_out_images, training_images
-from marval.plan.stages import Planned
-from marval.stages.preset import REAL, Preset
 from marval.weights import wanted
 
 FLOAT_BYTES = 4
@@ -62,53 +63,41 @@ class Estimator:
             self.tokenizer_bytes = FLOAT_BYTES * numbers(build_autoencoder(preset.tokenizer.model))
         self.size = preset.teacher.model.side * preset.tokenizer.model.downsampling  # pixels
 
-    def of(self, stage: Planned) -> Needs:
-        """What one stage needs; nothing that counts for stages that only read and write small files."""
-        makers: dict[str, Callable[[Planned], Needs]] = {
-            "prepare": self._prepare,
-            "tokenizer": self._tokenizer,
-            "official": self._official,
-            "encode": self._encode,
-            "teacher": self._teacher,
-            "distill": self._distill,
-            "reinforce": self._reinforce,
-            "sample": self._sample,
-            "evaluate": self._evaluate,
-            "speed": self._speed,
-        }
-        return makers[stage.stage](stage) if stage.stage in makers else Needs()
+    def of(self, stage: Stage) -> Needs:
+        """What one stage needs, by the method of its name; nothing that counts for stages that only handle small files."""
+        estimate: Callable[[Stage], Needs] | None = getattr(self, f"_{stage.kind}", None)
+        return Needs() if estimate is None else estimate(stage)
 
     def gpus(self, stage: str) -> int:
         """How many processes share the stage's work."""
-        return self.preset.resources.of(stage).gpus or 1
+        return resources_of(self.preset.resources, stage).gpus or 1
 
     def _once(self, key: str, count: Callable[[], C]) -> C:
         if key not in self._known:
             self._known[key] = count()
         return self._known[key]  # type: ignore[return-value]
 
-    def _prepare(self, stage: Planned) -> Needs:
+    def _prepare(self, stage: Stage) -> Needs:
         pixels = 3 * self.size**2
         kept = self.images.count if self.images.are_copied else 0
         return Needs(disk_bytes=pixels * (kept + held_out_images(self.preset)))
 
-    def _official(self, stage: Planned) -> Needs:
-        size = self.tokenizer_bytes if stage.variant == "tokenizer" else self.model_bytes
+    def _official(self, stage: Stage) -> Needs:
+        size = self.tokenizer_bytes if stage.item["variant"] == "tokenizer" else self.model_bytes
         return Needs(disk_bytes=size)
 
-    def _tokenizer(self, stage: Planned) -> Needs:
-        config = self.preset.tokenizer
-        assert not hasattr(config, "official")
+    def _tokenizer(self, stage: Stage) -> Needs:
+        config = self.preset.trained_tokenizer
         return self._trained(tokenizer_step(config, self.size), config.steps, self.tokenizer_bytes)
 
-    def _teacher(self, stage: Planned) -> Needs:
+    def _teacher(self, stage: Stage) -> Needs:
         config = self.preset.teacher
         step = self._once("teacher", lambda: teacher_step(config, self.gpus("teacher")))
         return self._trained(step, config.steps, self.model_bytes)
 
-    def _distill(self, stage: Planned) -> Needs:
+    def _distill(self, stage: Stage) -> Needs:
         section, model, processes = self.preset.distill, self.preset.teacher.model, self.gpus("distill")
-        variant = section.variants[str(stage.variant)].model_copy(update={"guidance": 1.0, "seeds": None})
+        variant = section.variants[stage.item["variant"]].model_copy(update={"guidance": 1.0, "seeds": None})
         step = self._once(
             f"distill {variant}", lambda: distill_step(section.training, variant, model, processes)
         )
@@ -116,9 +105,9 @@ class Estimator:
             auxiliary = FLOAT_BYTES * numbers(MAR(model).head)
         return self._trained(step, section.training.steps, self.model_bytes + auxiliary)
 
-    def _reinforce(self, stage: Planned) -> Needs:
+    def _reinforce(self, stage: Stage) -> Needs:
         section, processes = self.preset.reinforce, self.gpus("reinforce")
-        variant = section.variants[str(stage.variant)]
+        variant = section.variants[stage.item["variant"]]
         sizes = Sizes(self.preset.teacher.model, self.preset.tokenizer.model, self._reward())
         step = self._once("reinforce", lambda: reinforce_step(section.training, variant, sizes, processes))
         return self._trained(step, variant.steps, self.model_bytes)
@@ -134,37 +123,37 @@ class Estimator:
     def _trained(step: StepCost, steps: int, disk_bytes: float) -> Needs:
         return Needs(step.flops * steps, step.peak_bytes, disk_bytes, step.checkpoint_bytes)
 
-    def _encode(self, stage: Planned) -> Needs:
+    def _encode(self, stage: Stage) -> Needs:
         config, model = self.preset.encode, self.preset.tokenizer.model
         once = encoding(model, self.size, config.batch)
         views = self.images.count * (2 if config.mirror else 1)
         row = FLOAT_BYTES * 2 * model.latent_channels * self.preset.teacher.model.tokens + ROW_BYTES
         return Needs(once.flops * views, once.peak_bytes, row * views)
 
-    def _sample(self, stage: Planned) -> Needs:
-        variant, config = self.preset.variants[str(stage.variant)], self.preset.sample
+    def _sample(self, stage: Stage) -> Needs:
+        variant, config = self.preset.variants[stage.item["variant"]], self.preset.sample
         way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
         model, tokenizer = self.preset.teacher.model, self.preset.tokenizer.model
         works = self._once(f"sample {way}", lambda: optimised(model, way))
         last = self._once("decode", lambda: decoding(tokenizer, model.tokens, config.batch))
-        images = self._images_of(str(stage.variant))
+        images = self._images_of(stage.item["variant"])
         pixels = 3 * self.size**2 * images
         flops = (sum(work.flops for work in works.values()) + last.flops) * images
         copy = 0.5 if config.precision == "bf16" else 1.0  # of the weights, for the optimised sampler
         return Needs(flops, (1 + copy) * self.model_bytes + last.peak_bytes, pixels, pixels)
 
-    def _evaluate(self, stage: Planned) -> Needs:
+    def _evaluate(self, stage: Stage) -> Needs:
         if self.preset.judges.kind != "published":
             return Needs()
         once = self._once("judge", lambda: judging(self.size, JUDGE_BATCH))
-        return Needs(once.flops * self._images_of(str(stage.variant)), once.peak_bytes)
+        return Needs(once.flops * self._images_of(stage.item["variant"]), once.peak_bytes)
 
     def _images_of(self, variant: str) -> int:
         if variant == REAL:
             return held_out_images(self.preset)
         return self.preset.sample.images * len(self.preset.variant_seeds(variant))
 
-    def _speed(self, stage: Planned) -> Needs:
+    def _speed(self, stage: Stage) -> Needs:
         """Operations alone: small batches keep a GPU waiting, so that it takes longer than they say."""
         config, flops = self.preset.speed, 0.0
         model, tokenizer = self.preset.teacher.model, self.preset.tokenizer.model

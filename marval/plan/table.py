@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 
+from marval.pipeline.missing import Missing
 from marval.plan.needs import Needs
-from marval.stages.missing import Missing
 
 WIDTH = 118
 HEADER = ("stage", "what", "state", "FLOP", "GPU-hours", "GPUs", "GB of each", "disk GB")

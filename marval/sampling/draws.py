@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marval.masking import OrderLaw, fixed_order
+from marval.masking.orders import fixed_order
+from marval.masking.settings import OrderLaw
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from marval.masking import linear_guidance, unmasking_schedule
+from marval.masking.schedule import linear_guidance, unmasking_schedule
 from marval.models.mar import MAR
 from marval.sampling.backbone import Backbone, Canvas
 from marval.sampling.chain import TokenChain

@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from marval.masking import first_masked, linear_guidance, unmasking_schedule
+from marval.masking.orders import first_masked
+from marval.masking.schedule import linear_guidance, unmasking_schedule
 from marval.models.mar import MAR
 from marval.models.transformer import gather_positions
 from marval.sampling.draws import Draws

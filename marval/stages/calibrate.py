@@ -1,7 +1,7 @@
 """Stage `calibrate`: does the measuring code give the numbers that are known? It needs no data and no model."""
 
 from marval.artifacts import write_json
-from marval.stages.context import Context
+from marval.pipeline.run import Context
 from metrics.calibrate import embedded_cases
 
 

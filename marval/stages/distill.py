@@ -2,44 +2,40 @@
 
 from marval.artifacts import write_csv, write_tensors
 from marval.data.latents import LatentBatches
-from marval.launch import here
 from marval.methods.distillation import DistillMethod
-from marval.models.mar import MAR
-from marval.stages.context import Context
-from marval.stages.frames import Frames, drawer
-from marval.stages.models import load_mar, load_tokenizer, save_mar
-from marval.stages.preset import TEACHER, SampleVariant
+from marval.models.saved import load_mar, save_mar
+from marval.pipeline.preset import TEACHER
+from marval.pipeline.run import Context
+from marval.processes.group import here
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
+from marval.training.snapshots import Snapshots, snapshot_steps
 
 LOG_EVERY = 10
 
 
-def pieces(context: Context) -> int:
+def parallelism(context: Context, variant: str, seed: int) -> int:
     """How many processes can share the work."""
     return context.preset.distill.training.batch
 
 
-def run(context: Context) -> None:
-    """Write the averaged student, the auxiliary network (a later pull needs it), the curve and samples over time."""
-    assert context.variant is not None
-    assert context.seed is not None
-    section, seed = context.preset.distill, context.seed
-    data = LatentBatches.load(context.results / "latents/train")
-    teacher = load_mar(context.model_path(TEACHER, seed)).to(here().device)
-    method = DistillMethod(section.training, section.variants[context.variant], teacher, data)
+def run(context: Context, variant: str, seed: int) -> None:
+    """Write the averaged student, the auxiliary network (regularised fine-tuning needs it), snapshots and the curve."""
+    section, files = context.preset.distill, context.files
+    training = section.training
+    data = LatentBatches.load(files.latents)
+    teacher = load_mar(files.model(TEACHER, seed)).to(here().device)
+    method = DistillMethod(training, section.variants[variant], teacher, data, context.preset.one_step_t)
     average = method.average.module
-    assert isinstance(average, MAR)
-    look = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=teacher.config.side)
-    tokenizer = load_tokenizer(context.results).to(here().device)
-    draw = drawer(average, tokenizer, context.preset.sample, look, seed)
-    frames = Frames(context.checkpoints, section.training.steps, LOG_EVERY, draw)
+    steps = snapshot_steps(training.steps, training.snapshots, LOG_EVERY)
+    snapshots = Snapshots(context.checkpoints, average, steps)
     store = CheckpointStore(context.checkpoints)
-    steps, scale = section.training.steps, section.training.scale
-    rows = fit(method, steps, seed, store, context.label, LOG_EVERY, frames.observe, scale)
+    rows = fit(
+        method, training.steps, seed, store, context.label, LOG_EVERY, snapshots.observe, training.scale
+    )
     if not here().is_first:
         return
-    save_mar(average, context.output(f"seed-{seed}.safetensors"))
-    write_tensors(context.output(f"auxiliary-{seed}.safetensors"), dict(method.auxiliary.state_dict()))
-    write_csv(context.output(".csv"), rows)
-    frames.write(context.output(".png"))
+    save_mar(average, context.output(files.model(variant, seed)))
+    write_tensors(context.output(files.auxiliary(variant, seed)), dict(method.auxiliary.state_dict()))
+    write_csv(context.output(files.curve(variant, seed)), rows)
+    snapshots.publish(context.output(files.snapshots(variant, seed)))

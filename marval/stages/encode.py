@@ -14,13 +14,13 @@ from marval.data.encoding import encode_shards, shard_names
 from marval.data.images import ImageSet, open_images
 from marval.data.latents import read_notes, write_index
 from marval.data.normaliser import ChannelStatistics, fixed, measured
-from marval.launch import here, wait_for_all
+from marval.models.saved import load_autoencoder
 from marval.models.tokenizer import Tokenizer
-from marval.stages.context import Context
-from marval.stages.models import load_autoencoder
+from marval.pipeline.run import Context
+from marval.processes.group import here, wait_for_all
 
 
-def pieces(context: Context) -> int:
+def parallelism(context: Context) -> int:
     """How many processes can share the work."""
     return len(shard_names(_images(context), context.preset.encode))
 
@@ -32,7 +32,7 @@ def run(context: Context) -> None:
     """
     process = here()
     images, settings, shards = _images(context), context.preset.encode, context.checkpoints / "shards"
-    config, autoencoder = load_autoencoder(context.results)
+    config, autoencoder = load_autoencoder(context.files.tokenizer)
     channels = config.latent_channels
     plain = Tokenizer(config, autoencoder, torch.zeros(channels), torch.ones(channels)).to(process.device)
     encode_shards(images, plain, settings, shards, process.index, process.count, context.label)
@@ -41,13 +41,13 @@ def run(context: Context) -> None:
         return
     names = shard_names(images, settings)
     parts = [ChannelStatistics.from_notes(read_notes(shards / name)) for name in names]
-    assemble(shards, names, context.output("train"))
+    assemble(shards, names, context.output(context.files.latents))
     normaliser = fixed(config.latent_scale, channels) if config.latent_scale else measured(parts)
-    write_json(context.output("normaliser.json"), normaliser)
+    write_json(context.output(context.files.normaliser), normaliser)
 
 
 def _images(context: Context) -> ImageSet:
-    return open_images(context.results / "data", context.preset.prepare)
+    return open_images(context.files.data, context.preset.prepare)
 
 
 def assemble(shards: Path, names: list[str], folder: Path) -> None:

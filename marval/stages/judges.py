@@ -11,7 +11,7 @@ from marval.artifacts import read_json, read_npz, write_csv, write_json
 from marval.data.digits import DigitsConfig
 from marval.data.images import ImageSet, open_images
 from marval.methods.judge import JudgeMethod
-from marval.stages.context import Context
+from marval.pipeline.run import Context
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from metrics.judges import KINDS, Cnn, Judge, JudgeConfig, JudgesConfig, build, quality
@@ -24,18 +24,17 @@ LOG_EVERY = 20
 
 def run(context: Context) -> None:
     """Write the four judges, their held-out quality, their curves and the reference statistics."""
-    data, settings = context.results / "data", context.preset.judges
+    files, settings = context.files, context.preset.judges
     assert isinstance(settings, JudgesConfig)
-    train, test = open_images(data, context.preset.prepare), read_npz(data / "test.npz")
-    names = read_json(data / "classes.json")
-    folder = context.output("quality.json").parent
+    train, test = open_images(files.data, context.preset.prepare), read_npz(files.held_out)
+    names = read_json(files.class_names)
     held_out = to_bchw(test["arr_0"]), torch.from_numpy(test["arr_1"])
     qualities, curves, trained = [], {}, {}
     for kind in KINDS:
         config = getattr(settings, kind)
         judge = build(kind, config, names, context.preset.prompt)
         rows = _train(context, judge, config, train)
-        judge.save(folder / kind)
+        judge.save(files.judges / kind)
         qualities += quality(judge, *held_out)
         curves[kind] = {row["step"]: row["loss"] for row in rows}
         trained[kind] = judge
@@ -43,12 +42,12 @@ def run(context: Context) -> None:
     assert isinstance(cnn, Cnn)
     prepared = context.preset.prepare
     crop = NO_CROP if isinstance(prepared, DigitsConfig) else f"adm-{prepared.size}"
-    real = ArrayImages(train.images(np.arange(len(train))), train.labels, str(data), crop)
-    make_reference(real, cnn).save(folder / "reference.npz")
-    write_json(context.output("quality.json"), qualities)
+    real = ArrayImages(train.images(np.arange(len(train))), train.labels, str(files.data), crop)
+    make_reference(real, cnn).save(context.output(files.judges / "reference.npz"))
+    write_json(context.output(files.judges / "quality.json"), qualities)
     steps = sorted({step for curve in curves.values() for step in curve})
     table = [{"step": s, **{kind: curve[s] for kind, curve in curves.items() if s in curve}} for s in steps]
-    write_csv(context.output("judges.csv"), table)
+    write_csv(context.output(files.curve("judges")), table)
 
 
 def _train(context: Context, judge: Judge, config: JudgeConfig, train: ImageSet) -> list[dict[str, float]]:

@@ -11,15 +11,16 @@ from collections.abc import Callable
 import torch
 
 from marval.artifacts import write_json
-from marval.costs.printing import Row, table
-from marval.costs.settings import LatencyConfig, LatencyScale
-from marval.launch import here
-from marval.models.mar import MAR, MARConfig
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig
+from marval.models.tokenizer import random_tokenizer
+from marval.pipeline.run import Context
+from marval.processes.group import here
 from marval.progress import Progress
-from marval.stages.context import Context
-from marval.stages.preset import LatencyPreset, SampleConfig, SampleVariant
-from marval.stages.speed import random_tokenizer
-from marval.stages.timed import Subject, measure
+from marval.sampling.settings import SampleConfig, SampleVariant
+from marval.timing.images import Subject, measure
+from marval.timing.settings import LatencyConfig, LatencyScale
+from marval.timing.table import Row, table
 from marval.training.seeding import seed_construction
 
 ONE_STEP_T = 900  # any noise level takes the same time
@@ -27,9 +28,7 @@ ONE_STEP_T = 900  # any noise level takes the same time
 
 def run(context: Context) -> None:
     """Write one row for each model, variant, mode, number of AR steps and batch size, and print them."""
-    preset = context.settings
-    assert isinstance(preset, LatencyPreset)
-    config = preset.latency
+    config = context.latency.latency
     device = here().device
     scale = config.gpu if device.type == "cuda" else config.cpu
     sizes = sum(len(regime.batches) * len(regime.models) for regime in scale.regimes)
@@ -49,7 +48,7 @@ def _rows_of(
     """The rows of one model, which is dropped afterwards."""
     seed_construction(0)
     tokenizer = random_tokenizer(config.tokenizer).to(device)
-    subject = Subject(_model(scale.models[name], device), tokenizer, _settings(scale))
+    subject = Subject(_model(scale.models[name], device), tokenizer, _settings(scale), ONE_STEP_T)
     rows: list[Row] = []
     for regime in scale.regimes:
         if name not in regime.models:
@@ -71,4 +70,4 @@ def _model(size: MARConfig, device: torch.device) -> MAR:
 
 
 def _settings(scale: LatencyScale) -> SampleConfig:
-    return SampleConfig(images=10, batch=1, one_step_t=ONE_STEP_T, precision=scale.precision)
+    return SampleConfig(images=10, batch=1, precision=scale.precision)

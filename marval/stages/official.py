@@ -10,37 +10,27 @@ from pathlib import Path
 from marval.artifacts import read_json, write_json, write_tensors
 from marval.models.ldm import read_ldm
 from marval.models.official import read_official
-from marval.stages.context import Context
-from marval.stages.models import save_mar
-from marval.stages.preset import TEACHER, OfficialTokenizer
+from marval.models.saved import save_mar
+from marval.pipeline.preset import TEACHER, OfficialTokenizer
+from marval.pipeline.run import Context
 from marval.weights import path_of, require, sha256_of
 
 
-def run(context: Context) -> None:
+def run(context: Context, variant: str) -> None:
     """Variant `tokenizer` or `teacher`: write the weights, and the architecture with their origin."""
-    weights, description = context.output(".safetensors"), context.output(".json")
-    name = (
-        _teacher(context, weights)
-        if context.variant == TEACHER
-        else _tokenizer(context, weights, description)
-    )
-    origin = {"name": name, "sha256": sha256_of(name)}
-    write_json(description, {**read_json(description), "official": origin})
+    files, preset = context.files, context.preset
+    if variant == TEACHER:
+        name, path = str(preset.teacher.official), context.output(files.model(TEACHER, preset.seeds[0]))
+        require([name])
+        save_mar(read_official(path_of(name), preset.teacher.model), path)
+    else:
+        name, path = preset.official_tokenizer.official, context.output(files.tokenizer)
+        require([name])
+        _save_tokenizer(path_of(name), preset.official_tokenizer, path)
+    description = path.with_suffix(".json")
+    write_json(description, {**read_json(description), "official": {"name": name, "sha256": sha256_of(name)}})
 
 
-def _teacher(context: Context, weights: Path) -> str:
-    section = context.preset.teacher
-    assert section.official is not None
-    require([section.official])
-    save_mar(read_official(path_of(section.official), section.model), weights)
-    return section.official
-
-
-def _tokenizer(context: Context, weights: Path, description: Path) -> str:
-    section = context.preset.tokenizer
-    assert isinstance(section, OfficialTokenizer)
-    require([section.official])
-    autoencoder = read_ldm(path_of(section.official), section.model)
-    write_tensors(weights, dict(autoencoder.state_dict()))
-    write_json(description, {"kind": "tokenizer", "config": section.model.model_dump()})
-    return section.official
+def _save_tokenizer(source: Path, section: OfficialTokenizer, path: Path) -> None:
+    write_tensors(path, dict(read_ldm(source, section.model).state_dict()))
+    write_json(path.with_suffix(".json"), {"kind": "tokenizer", "config": section.model.model_dump()})

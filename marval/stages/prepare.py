@@ -3,7 +3,7 @@
 from marval.artifacts import write_json, write_npz
 from marval.data.digits import NAMES, DigitsConfig, load_digits_split
 from marval.data.preparation import prepare_files
-from marval.stages.context import Context
+from marval.pipeline.run import Context
 
 
 def run(context: Context) -> None:
@@ -12,11 +12,11 @@ def run(context: Context) -> None:
     if isinstance(config, DigitsConfig):
         _prepare_digits(context, config)
     else:
-        prepare_files(config, context.output("classes.json").parent, context.checkpoints, context.label)
+        prepare_files(config, context.files.data, context.checkpoints, context.label)
 
 
 def _prepare_digits(context: Context, config: DigitsConfig) -> None:
     train, test, half = load_digits_split(config)
-    write_npz(context.output("train.npz"), arr_0=train.images, arr_1=train.labels, half=half)
-    write_npz(context.output("test.npz"), arr_0=test.images, arr_1=test.labels)
-    write_json(context.output("classes.json"), NAMES)
+    write_npz(context.output("data/train.npz"), arr_0=train.images, arr_1=train.labels, half=half)
+    write_npz(context.output(context.files.held_out), arr_0=test.images, arr_1=test.labels)
+    write_json(context.output(context.files.class_names), NAMES)

@@ -7,8 +7,8 @@ which are the publications' own.
 from dataclasses import replace
 
 from marval.artifacts import read_json, write_json
-from marval.launch import here
-from marval.stages.context import Context
+from marval.pipeline.run import Context
+from marval.processes.group import here
 from marval.weights import path_of, require
 from metrics.judges import PublishedJudgesConfig, open_folder
 from metrics.published.folder import write_descriptions
@@ -22,12 +22,12 @@ CROP = "adm-256"  # how ADM prepared the images of its statistics; the file does
 def run(context: Context) -> None:
     """Write the descriptions, the reference (ADM's statistics, and features of the images in its file), and quality.json."""
     assert isinstance(context.preset.judges, PublishedJudgesConfig)
-    names = read_json(context.results / "data/classes.json")
+    names = read_json(context.files.class_names)
     wanted = [INCEPTION, *SCORERS]
     require([*wanted, STATISTICS])
-    folder = context.output("quality.json").parent
+    folder = context.files.judges
     write_descriptions(folder, {name: path_of(name) for name in wanted}, names, context.preset.prompt)
     inception = open_folder(folder).to(here().device).features
     published = with_features(read_reference(path_of(STATISTICS)), inception)
     replace(published, crop=CROP, judge_sha256=inception.sha256).save(folder / "reference.npz")
-    write_json(context.output("quality.json"), [])
+    write_json(context.output(folder / "quality.json"), [])

@@ -2,71 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
-from marval.artifacts import load_weights, write_csv, write_json
+from marval.artifacts import load_weights, write_csv
 from marval.data.latents import LatentBatches
-from marval.launch import here
 from marval.methods.distillation import DistillMethod
-from marval.methods.reinforcement import ReinforceMethod, ReinforceVariant
+from marval.methods.reinforcement import ReinforceMethod
+from marval.methods.settings import ReinforceVariant
 from marval.models.mar import MAR
-from marval.stages.context import Context
-from marval.stages.frames import Frames, drawer
-from marval.stages.models import load_mar, load_tokenizer, save_mar
-from marval.stages.preset import TEACHER, SampleVariant
-from marval.stages.watch import Watch
+from marval.models.saved import load_mar, load_tokenizer, save_mar
+from marval.pipeline.preset import TEACHER
+from marval.pipeline.run import Context
+from marval.processes.group import here
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
-from metrics.hacking import watch as unsound_from
+from marval.training.snapshots import Snapshots, snapshot_steps
 from metrics.judges import open_folder
 
 LOG_EVERY = 1
 
 
-def pieces(context: Context) -> int:
+def parallelism(context: Context, variant: str, seed: int) -> int:
     """How many processes can share the work."""
     return context.preset.reinforce.training.batch
 
 
-def run(context: Context) -> None:
-    """Write the tuned student, the curve with the unseen judges, where they stop agreeing, and samples over time."""
-    assert context.variant is not None
-    assert context.seed is not None
-    seed, training = context.seed, context.preset.reinforce.training
-    variant = context.preset.reinforce.variants[context.variant]
-    student = load_mar(context.model_path(variant.start, seed)).to(here().device)
-    tokenizer = load_tokenizer(context.results).to(here().device)
-    judges = open_folder(context.results / "judges").to(here().device)
-    pull = _pull(context, variant, student)
-    method = ReinforceMethod(training, variant, student, tokenizer, judges.reward, pull)
-    look = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=training.ar_steps)
-    watch = Watch(judges, tokenizer, context.preset.sample, look)
-    draw = drawer(student, tokenizer, context.preset.sample, look, seed)
-    frames = Frames(context.checkpoints, variant.steps, LOG_EVERY, draw)
-
-    def observe(step: int) -> dict[str, float]:
-        frames.observe(step)
-        return {} if step % variant.observe_every and step != variant.steps else watch.look(student, seed)
-
+def run(context: Context, variant: str, seed: int) -> None:
+    """Write the tuned student, its weights at a few moments, and the curve."""
+    preset, files = context.preset, context.files
+    training, tuned = preset.reinforce.training, preset.reinforce.variants[variant]
+    student = load_mar(files.model(tuned.start, seed)).to(here().device)
+    tokenizer = load_tokenizer(files.tokenizer, files.normaliser).to(here().device)
+    reward = open_folder(files.judges).to(here().device).scorer(training.reward)
+    distillation = _distillation(context, tuned, student, seed)
+    method = ReinforceMethod(training, tuned, student, tokenizer, reward, preset.one_step_t, distillation)
+    snapshots = Snapshots(
+        context.checkpoints, student, snapshot_steps(tuned.steps, tuned.snapshots, LOG_EVERY)
+    )
     store = CheckpointStore(context.checkpoints)
-    rows = fit(method, variant.steps, seed, store, context.label, LOG_EVERY, observe, training.scale)
+    rows = fit(method, tuned.steps, seed, store, context.label, LOG_EVERY, snapshots.observe, training.scale)
     if not here().is_first:
         return
-    save_mar(student, context.output(".safetensors"))
-    write_csv(context.output(".csv"), rows)
-    write_json(context.output("watch.json"), asdict(unsound_from(watch.judged(rows))))
-    frames.write(context.output(".png"))
+    save_mar(student, context.output(files.model(variant, seed)))
+    write_csv(context.output(files.curve(variant, seed)), rows)
+    snapshots.publish(context.output(files.snapshots(variant, seed)))
 
 
-def _pull(context: Context, variant: ReinforceVariant, student: MAR) -> DistillMethod | None:
-    """Distillation of the student that is tuned, with the auxiliary network as distillation left it."""
-    if variant.distillation_pull == 0:
+def _distillation(context: Context, tuned: ReinforceVariant, student: MAR, seed: int) -> DistillMethod | None:
+    """Distillation of the student that is tuned, with the auxiliary network as it was left; None where it has no weight."""
+    if tuned.distillation_weight == 0:
         return None
-    assert context.seed is not None
-    section = context.preset.distill
-    data = LatentBatches.load(context.results / "latents/train")
-    teacher = load_mar(context.model_path(TEACHER, context.seed)).to(here().device)
-    pull = DistillMethod(section.training, section.variants[variant.start], teacher, data, student)
-    folder = context.model_path(variant.start, context.seed).parent
-    load_weights(pull.auxiliary, folder / f"auxiliary-{context.seed}.safetensors")
-    return pull
+    section, files = context.preset.distill, context.files
+    data = LatentBatches.load(files.latents)
+    teacher = load_mar(files.model(TEACHER, seed)).to(here().device)
+    settings, one_step_t = section.variants[tuned.start], context.preset.one_step_t
+    method = DistillMethod(section.training, settings, teacher, data, one_step_t, student)
+    load_weights(method.auxiliary, files.auxiliary(tuned.start, seed))
+    return method

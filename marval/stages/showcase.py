@@ -12,15 +12,14 @@ from torch import Tensor
 
 from marval.artifacts import read_npz, write_npz
 from marval.data.images import ImageSet, open_images
-from marval.masking import OrderLaw
+from marval.masking.settings import OrderLaw
 from marval.models.mar import MAR
+from marval.models.saved import load_mar, load_tokenizer
 from marval.models.tokenizer import Tokenizer, from_bytes, to_bytes
+from marval.pipeline.run import Context
 from marval.sampling.draws import Draws, draw_images
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import OneStep
-from marval.stages.context import Context
-from marval.stages.models import load_mar, load_tokenizer
-from marval.stages.preset import SampleConfig
 from metrics.features import FeatureJudge, features_of
 from metrics.judges import open_folder
 
@@ -32,18 +31,17 @@ NEIGHBOURS = 5
 @torch.no_grad()
 def run(context: Context) -> None:
     """Write showcase.npz and neighbours.npz; the arrays are described in `reports.samples`."""
-    preset = context.preset
-    model = load_mar(context.model_path(preset.showcase.model, preset.showcase.seed))
-    tokenizer = load_tokenizer(context.results)
-    data = context.results / "data"
-    test, train = read_npz(data / "test.npz"), open_images(data, preset.prepare)
+    preset, files = context.preset, context.files
+    model = load_mar(files.model(preset.showcase.model, preset.showcase.seed))
+    tokenizer = load_tokenizer(files.tokenizer, files.normaliser)
+    test, train = read_npz(files.held_out), open_images(files.data, preset.prepare)
     originals = test["arr_0"][:IMAGES], torch.from_numpy(test["arr_1"][:IMAGES])
     ar_steps = preset.showcase.ar_steps
     strips = {
-        f"strip_{law.value.replace('-', '_')}": strip(model, tokenizer, preset.sample, law, ar_steps)
+        f"strip_{law.value.replace('-', '_')}": strip(model, tokenizer, preset.one_step_t, law, ar_steps)
         for law in OrderLaw
     }
-    masked, filled = inpaint(model, tokenizer, preset.sample, *originals, ar_steps)
+    masked, filled = inpaint(model, tokenizer, preset.one_step_t, *originals, ar_steps)
     write_npz(
         context.output("showcase.npz"),
         **strips,
@@ -51,24 +49,24 @@ def run(context: Context) -> None:
         inpaint_masked=masked,
         inpaint_filled=filled,
     )
-    shown = read_npz(next(p for p in context.declared.dependencies if p.parent.name == "samples"))
+    shown = read_npz(files.samples(preset.showcase.variant))
     samples, labels = shown["arr_0"][:IMAGES], shown["arr_1"][:IMAGES]
-    near, distances = neighbours(open_folder(context.results / "judges").features, samples, labels, train)
+    near, distances = neighbours(open_folder(files.judges).features, samples, labels, train)
     write_npz(context.output("neighbours.npz"), samples=samples, neighbours=near, distances=distances)
 
 
-def strip(model: MAR, tokenizer: Tokenizer, config: SampleConfig, law: OrderLaw, ar_steps: int) -> np.ndarray:
+def strip(model: MAR, tokenizer: Tokenizer, one_step_t: int, law: OrderLaw, ar_steps: int) -> np.ndarray:
     """uint8 `(ar_steps + 1, H, W, 3)`: one image from all masked to finished; masked tokens are decoded as zero."""
     size = model.config
     draws = draw_images(0, range(1), size.side, size.channels, 1, law)
     steps = [torch.zeros_like(draws.start)]
     label = torch.tensor([3 % size.classes])
-    sample_tokens(model, OneStep.at(config.one_step_t), label, draws, ar_steps, 1, on_step=steps)
+    sample_tokens(model, OneStep.at(one_step_t), label, draws, ar_steps, 1, on_step=steps)
     return to_bytes(tokenizer.decode(torch.cat(steps))).numpy()
 
 
 def inpaint(
-    model: MAR, tokenizer: Tokenizer, config: SampleConfig, images: np.ndarray, labels: Tensor, ar_steps: int
+    model: MAR, tokenizer: Tokenizer, one_step_t: int, images: np.ndarray, labels: Tensor, ar_steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """What is given `(n, H, W, 3)` and `FILLINGS` fillings of it `(n, FILLINGS, H, W, 3)`: the lower half is generated."""
     size = model.config
@@ -77,7 +75,7 @@ def inpaint(
     upper = size.tokens // 2
     given = known.clone()
     given[:, upper:] = 0
-    sampler = OneStep.at(config.one_step_t)
+    sampler = OneStep.at(one_step_t)
     fillings = []
     for seed in range(FILLINGS):
         drawn = draw_images(seed, range(len(images)), size.side, size.channels, 1, OrderLaw.RANDOM)

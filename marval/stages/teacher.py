@@ -2,45 +2,37 @@
 
 from marval.artifacts import write_csv
 from marval.data.latents import LatentBatches
-from marval.launch import here
 from marval.methods.teacher import TeacherMethod
-from marval.models.mar import MAR
-from marval.stages.context import Context
-from marval.stages.frames import Frames, drawer
-from marval.stages.models import load_tokenizer, save_mar
-from marval.stages.preset import TEACHER, SampleVariant
+from marval.models.saved import save_mar
+from marval.pipeline.preset import TEACHER
+from marval.pipeline.run import Context
+from marval.processes.group import here
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from marval.training.seeding import seed_construction
+from marval.training.snapshots import Snapshots, snapshot_steps
 
 LOG_EVERY = 20
-FRAME_STEPS = 8  # of the diffusion chain: enough to see how training goes
 
 
-def pieces(context: Context) -> int:
+def parallelism(context: Context, seed: int) -> int:
     """How many processes can share the work."""
     return context.preset.teacher.batch
 
 
-def run(context: Context) -> None:
-    """Write the averaged weights, the curve and samples over time."""
-    assert context.seed is not None
-    config = context.preset.teacher
-    data = LatentBatches.load(context.results / "latents/train")
-    seed_construction(context.seed)
+def run(context: Context, seed: int) -> None:
+    """Write the averaged weights, those at a few moments, and the curve."""
+    config, files = context.preset.teacher, context.files
+    data = LatentBatches.load(files.latents)
+    seed_construction(seed)
     method = TeacherMethod(config, data, here().device)
     average = method.average.module
-    assert isinstance(average, MAR)
-    look = SampleVariant(model=TEACHER, diffusion_steps=FRAME_STEPS, ar_steps=config.model.side)
-    tokenizer = load_tokenizer(context.results).to(here().device)
-    draw = drawer(average, tokenizer, context.preset.sample, look, context.seed)
-    frames = Frames(context.checkpoints, config.steps, LOG_EVERY, draw)
+    steps = snapshot_steps(config.steps, config.snapshots, LOG_EVERY)
+    snapshots = Snapshots(context.checkpoints, average, steps)
     store = CheckpointStore(context.checkpoints)
-    rows = fit(
-        method, config.steps, context.seed, store, context.label, LOG_EVERY, frames.observe, config.scale
-    )
+    rows = fit(method, config.steps, seed, store, context.label, LOG_EVERY, snapshots.observe, config.scale)
     if not here().is_first:
         return
-    save_mar(average, context.output(".safetensors"))
-    write_csv(context.output(".csv"), rows)
-    frames.write(context.output(".png"))
+    save_mar(average, context.output(files.model(TEACHER, seed)))
+    write_csv(context.output(files.curve(TEACHER, seed)), rows)
+    snapshots.publish(context.output(files.snapshots(TEACHER, seed)))

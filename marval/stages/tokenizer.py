@@ -10,9 +10,9 @@ import torch
 
 from marval.artifacts import read_npz, write_csv, write_json, write_tensors
 from marval.data.images import open_images
-from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
+from marval.methods.tokenizer import TokenizerMethod
 from marval.models.tokenizer import from_bytes
-from marval.stages.context import Context
+from marval.pipeline.run import Context
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from marval.training.seeding import seed_construction
@@ -25,10 +25,8 @@ LOG_EVERY = 20
 
 def run(context: Context) -> None:
     """Write the averaged weights, the configuration with the held-out quality, and the curve."""
-    config = context.preset.tokenizer
-    assert isinstance(config, TokenizerTraining)  # official weights take the place of this stage
-    data = context.results / "data"
-    images, test = open_images(data, context.preset.prepare), read_npz(data / "test.npz")["arr_0"]
+    config, files = context.preset.trained_tokenizer, context.files
+    images, test = open_images(files.data, context.preset.prepare), read_npz(files.held_out)["arr_0"]
     train = images.images(np.arange(len(images)))
     seed_construction(config.seed)
     method = TokenizerMethod(config, from_bytes(torch.from_numpy(train)))
@@ -37,10 +35,10 @@ def run(context: Context) -> None:
     autoencoder = cast("AutoencoderKL", method.average.module).eval()
     psnr = held_out_psnr(autoencoder, from_bytes(torch.from_numpy(test))[:, : config.model.image_channels])
     logging.getLogger("marval").info("held-out reconstruction: %.2f dB", psnr)
-    write_tensors(context.output("tokenizer.safetensors"), dict(autoencoder.state_dict()))
+    write_tensors(context.output(files.tokenizer), dict(autoencoder.state_dict()))
     description = {"kind": "tokenizer", "config": config.model.model_dump(), "held_out_psnr_db": psnr}
-    write_json(context.output("tokenizer.json"), description)
-    write_csv(context.output("tokenizer.csv"), rows)
+    write_json(context.output(files.tokenizer.with_suffix(".json")), description)
+    write_csv(context.output(files.curve("tokenizer")), rows)
 
 
 @torch.no_grad()

@@ -1,62 +1,82 @@
-"""Looking at a model while it is tuned: what the training reward and the judges that it is not trained on say of it."""
+"""Stage `watch`: what the training reward and the judges that it does not train say of a model while it is fine-tuned."""
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
+from marval.artifacts import load_weights, write_json
 from marval.models.mar import MAR
+from marval.models.saved import load_mar, load_tokenizer
 from marval.models.tokenizer import Tokenizer
-from marval.stages.preset import SampleConfig, SampleVariant
-from marval.stages.sample import balanced_labels, sample_images
+from marval.pipeline.preset import Preset
+from marval.pipeline.run import Context
+from marval.processes.group import here
+from marval.sampling.images import balanced_labels, plain_sampler, sample_images
+from marval.sampling.settings import Role, SampleVariant
+from marval.training.snapshots import snapshot_files
 from metrics.distances import FrechetTarget
-from metrics.judges import OpenedJudges
+from metrics.hacking import watch as unsound_from
+from metrics.judges import OpenedJudges, open_folder
 from metrics.judging import judge_images
 from metrics.samples import Samples
 
 IMAGES = 250  # for each look, always the same noise
-REWARD_ROLE = "training reward"
-PRICES = {"frechet_distance": "frechet_distance", "class_accuracy": "accuracy"}  # name here -> in the watch
+PRICES = {
+    "frechet_distance": "frechet_distance",
+    "class_accuracy": "accuracy",
+}  # name here -> in metrics.hacking
 
 
-class Watch:
-    """Scores of a changing model on fixed noise, named as in the result files."""
+def run(context: Context, variant: str, seed: int) -> None:
+    """Write the scores at each snapshot and at the end, and from which step on something contradicts the reward."""
+    preset, files = context.preset, context.files
+    model = load_mar(files.model(variant, seed)).to(here().device)
+    tokenizer = load_tokenizer(files.tokenizer, files.normaliser).to(here().device)
+    judges = open_folder(files.judges).to(here().device)
+    steps = preset.reinforce.variants[variant].steps
+    rows = [{"step": steps, **_scores(model, tokenizer, judges, preset, seed)}]
+    for step, path in reversed(snapshot_files(files.snapshots(variant, seed)).items()):
+        load_weights(model, path)
+        rows.insert(0, {"step": step, **_scores(model, tokenizer, judges, preset, seed)})
+    reward = preset.reinforce.training.reward
+    found = asdict(unsound_from(_compared(rows, judges, reward)))
+    write_json(context.output(f"watch/{variant}-s{seed}.json"), {"rows": rows, "reward": reward, **found})
 
-    def __init__(
-        self, judges: OpenedJudges, tokenizer: Tokenizer, config: SampleConfig, variant: SampleVariant
-    ) -> None:
-        self.judges, self.tokenizer, self.config, self.variant = judges, tokenizer, config, variant
 
-    @cached_property
-    def _target(self) -> FrechetTarget:
-        return FrechetTarget(self.judges.reference.mu, self.judges.reference.sigma)
+def _scores(
+    model: MAR, tokenizer: Tokenizer, judges: OpenedJudges, preset: Preset, seed: int
+) -> dict[str, float]:
+    """Means over the images by metric; the distance of so few is biased upward, alike at every step."""
+    look = SampleVariant(
+        role=Role.ABLATION, model="", diffusion_steps=1, ar_steps=preset.reinforce.training.ar_steps
+    )
+    draw_tokens, batch = plain_sampler(model, preset.sample, look, preset.one_step_t), preset.sample.batch
+    parts = [range(first, min(first + batch, IMAGES)) for first in range(0, IMAGES, batch)]
+    images = np.concatenate(
+        [sample_images(model, tokenizer, look, seed, part, draw_tokens) for part in parts]
+    )
+    labels = balanced_labels(np.arange(IMAGES), model.config.classes)
+    judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), judges.features, judges.scorers)
+    scores = {j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers}
+    if judges.features.knows_labels:
+        scores["class_accuracy"] = float((judged.features.logits.argmax(1) == labels).mean())
+    target = FrechetTarget(judges.reference.mu, judges.reference.sigma)
+    return {**scores, "frechet_distance": target.distance(judged.features.features)}
 
-    def judged(self, rows: list[dict[str, float]]) -> list[dict[str, Any]]:
-        """The looked-at rows of a curve in the form of `metrics.hacking.watch`."""
-        unseen = [judge.metric for judge in self.judges.scorers if judge.role != REWARD_ROLE]
-        return [
-            {
-                "step": int(row["step"]),
-                "training_reward": row["pick_score"],
-                "judges": {name: row[name] for name in unseen},
-                **{of: row[name] for name, of in PRICES.items() if name in row},
-            }
-            for row in rows
-            if "pick_score" in row
-        ]
 
-    def look(self, model: MAR, seed: int) -> dict[str, float]:
-        """Means over the images; the distance of so few is biased upward, alike at every step."""
-        batch, judges = self.config.batch, self.judges
-        parts = [range(first, min(first + batch, IMAGES)) for first in range(0, IMAGES, batch)]
-        images = np.concatenate(
-            [sample_images(model, self.tokenizer, self.config, self.variant, seed, part) for part in parts]
-        )
-        labels = balanced_labels(np.arange(IMAGES), model.config.classes)
-        judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), judges.features, judges.scorers)
-        found = {j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers}
-        if judges.features.knows_labels:
-            found["class_accuracy"] = float((judged.features.logits.argmax(1) == labels).mean())
-        return {**found, "frechet_distance": self._target.distance(judged.features.features)}
+def _compared(rows: list[dict[str, float]], judges: OpenedJudges, reward: str) -> list[dict[str, Any]]:
+    """The rows in the form of `metrics.hacking.watch`."""
+    trained = judges.scorer(reward).metric
+    unseen = [judge.metric for judge in judges.scorers if judge.metric != trained]
+    return [
+        {
+            "step": row["step"],
+            "training_reward": row[trained],
+            "judges": {name: row[name] for name in unseen},
+            **{of: row[name] for name, of in PRICES.items() if name in row},
+        }
+        for row in rows
+    ]

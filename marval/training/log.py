@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from marval.launch import sum_over_processes
+from marval.processes.group import sum_over_processes
 
 
 @dataclass

@@ -20,18 +20,18 @@ from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share, shares
 from marval.errors import UserError
-from marval.launch import gather, here, sum_over_processes
+from marval.processes.group import gather, here, sum_over_processes
 from marval.progress import Progress
 from marval.training.checkpoints import CheckpointStore
 from marval.training.log import TrainingLog
-from marval.training.optimisation import warmup_factor
-from marval.training.scale import Scale
+from marval.training.optimisation import autocast, warmup_factor
 from marval.training.seeding import seed_dropout, seed_step
+from marval.training.settings import OptimiserConfig, Scale
 
 DIVERGED = 1e4  # the losses here are means of order 1 to 100; beyond this a run does not come back
 
 Terms = Mapping[str, Tensor]
-Observe = Callable[[int], Mapping[str, float]]  # number of steps done -> figures that are not losses
+Observe = Callable[[int], None]  # called with the number of steps done
 
 
 @dataclass
@@ -42,8 +42,7 @@ class Update:
     module: nn.Module
     optimiser: torch.optim.Optimizer
     loss: Callable[[Any], Terms]  # batch -> named terms, one value per sample; their means are summed
-    clip: float
-    warmup_steps: int = 0
+    settings: OptimiserConfig
 
 
 class Method(Protocol):
@@ -81,25 +80,27 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train for `steps` steps, resuming from `store`; returns the rows of the curve.
 
-    `observe` may add figures to the row of a step; before the first step it is asked too, for a row of its own. The first
-    process alone asks it, and alone saves. Raises UserError, naming the loss and the step, when a figure is not finite or a
-    loss explodes; the last good checkpoint stays.
+    `observe` is called before the first step and with every row of the curve, in the first process alone, which alone saves.
+    Raises UserError, naming the loss and the step, when a figure is not finite or a loss explodes; the last good
+    checkpoint stays.
     """
     process, log = here(), TrainingLog()
     watch = observe if observe is not None and process.is_first else None
     device = next(method.updates[0].module.parameters()).device
-    mine = shares(method.batch, process.count, process.index, scale.at_once, device)
+    mine = shares(method.batch, process.count, process.index, scale.micro_batch, device)
     done = _restore(method, log, store, label)
-    if watch is not None and not log.rows:
-        log.rows.append({"step": 0, **watch(0)})
+    if watch is not None and done == 0:
+        watch(0)
     last_row = log.rows[-1] if log.rows else {}
     with Progress(label, total=steps, unit="step", start=done, shown=process.is_first) as progress:
         for step in range(done, steps):
             log.add(_train_step(method, mine, scale, seed, step))
             if (step + 1) % log_every == 0 or step + 1 == steps:
                 last_row = log.close_row(step + 1)
-                last_row |= {**_ema_distances(method), **(watch(step + 1) if watch else {})}
+                last_row |= _ema_distances(method)
                 _check_sound(last_row, label, store)
+                if watch is not None:
+                    watch(step + 1)
                 if process.is_first:
                     store.save_if_due(partial(_state, method, log, step + 1))
             progress.advance(1, {k: v for k, v in last_row.items() if k.startswith(("loss", "reward"))})
@@ -122,7 +123,7 @@ def _train_step(method: Method, mine: list[Share], scale: Scale, seed: int, step
                 seed_step(seed, step)
                 batch = method.draw(share)
                 seed_dropout(seed, step, share.first)
-            with scale.autocast(share.device):
+            with autocast(scale.precision, share.device):
                 terms = {name: values.mean() for name, values in update.loss(batch).items()}
             _backward(torch.stack(list(terms.values())), share)
             for name, value in terms.items():
@@ -143,9 +144,9 @@ def _apply(update: Update, step: int) -> Tensor:
     """Step the optimizer by the gradients of all processes; this process's part of the gradient's norm."""
     for group in update.optimiser.param_groups:
         base = group.setdefault("base_lr", group["lr"])
-        group["lr"] = base * warmup_factor(step, update.warmup_steps)
+        group["lr"] = base * warmup_factor(step, update.settings.warmup_steps)
     sum_over_processes([p.grad for p in update.module.parameters() if p.grad is not None])
-    norm = nn.utils.clip_grad_norm_(update.module.parameters(), update.clip)
+    norm = nn.utils.clip_grad_norm_(update.module.parameters(), update.settings.clip)
     update.optimiser.step()
     return norm.detach() / here().count
 

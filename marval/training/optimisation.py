@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
-from pydantic import Field
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from marval.config import Config
-
-
-class OptimiserConfig(Config):
-    """Settings of one AdamW with linear warm-up to a constant rate."""
-
-    lr: float = Field(gt=0, le=1)
-    betas: tuple[float, float] = (0.9, 0.95)
-    weight_decay: float = Field(0.0, ge=0, le=1)
-    warmup_steps: int = Field(0, ge=0)
-    clip: float = Field(gt=0, description="largest gradient norm")
+from marval.training.settings import OptimiserConfig
 
 
 def decay_groups(module: nn.Module, weight_decay: float, exempt: Iterable[nn.Module] = ()) -> list[dict]:
@@ -48,3 +37,8 @@ def warmup_factor(step: int, warmup_steps: int) -> float:
 def averaged(module: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of the parameters of `module`; it starts as a copy."""
     return AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+
+def autocast(precision: str, device: torch.device) -> torch.autocast:
+    """The context in which losses are computed: `precision` "bf16" or "fp32" of the networks' arithmetic."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

@@ -46,10 +46,9 @@ class OpenedJudges:
         """All that score images for their prompts; the training reward is one of them."""
         return [self._judge(name) for name in SCORERS if self._file(name).is_file()]
 
-    @property
-    def reward(self) -> Reward:
-        """The scorer that RL trains on."""
-        return self._judge(self._one_of((REWARD,)))
+    def scorer(self, name: str) -> Any:
+        """One of the scorers, for example to train on; UserError where there is none of this name."""
+        return self._judge(self._one_of((name,)))
 
     @cached_property
     def reference(self) -> "Reference":

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from marval.masking import first_masked, unmasking_schedule
-from marval.models.mar import MAR, MARConfig
+from marval.masking.orders import first_masked
+from marval.masking.schedule import unmasking_schedule
+from marval.models.mar import MAR
 from marval.models.official import from_official
+from marval.models.settings import MARConfig
 from marval.sampling.draws import Draws
 
 

@@ -12,18 +12,25 @@ from typing import Any
 import torch
 
 from marval.data.latents import LatentBatches
-from marval.launch import gather, here, leave, shard, wait_for_all
-from marval.masking import MaskingLaw
-from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
-from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining, ReinforceVariant
-from marval.methods.teacher import TeacherMethod, TeacherTraining
-from marval.models.mar import MAR, MARConfig
-from marval.models.tokenizer import Tokenizer, TokenizerConfig
+from marval.masking.law import MaskingLaw
+from marval.methods.distillation import DistillMethod
+from marval.methods.reinforcement import ReinforceMethod
+from marval.methods.settings import (
+    DistillTraining,
+    DistillVariant,
+    ReinforceTraining,
+    ReinforceVariant,
+    TeacherTraining,
+)
+from marval.methods.teacher import TeacherMethod
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import Tokenizer
+from marval.processes.group import gather, here, leave, shard, wait_for_all
 from marval.training import checkpoints
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
-from marval.training.optimisation import OptimiserConfig
-from marval.training.scale import Scale
+from marval.training.settings import OptimiserConfig, Scale
 
 STEPS, BATCH = 4, 13
 METHODS = ("teacher", "distill", "reinforce")

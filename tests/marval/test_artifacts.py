@@ -91,7 +91,7 @@ def test_other_errors_of_the_file_system_are_one_line_too(tmp_path, monkeypatch,
     def fail():
         raise OSError(number, "reason", "results/digits")
 
-    monkeypatch.setattr("marval.stages.grid.refresh", fail)
+    monkeypatch.setattr("marval.pipeline.items.refresh", fail)
     assert main(["runs"]) == 2
     message = capsys.readouterr().err
     assert message.startswith("marval: error: results/digits: ")

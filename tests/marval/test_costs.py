@@ -5,16 +5,16 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from marval.costs.counting import Work, counted, meta, numbers, quadratic
-from marval.costs.floors import MACHINES, Machine, floor_seconds, measured
 from marval.costs.image import Sampling, decoding, optimised, published
-from marval.masking import OrderLaw
-from marval.models.mar import MARConfig
-from marval.models.tokenizer import TokenizerConfig, build_autoencoder
+from marval.masking.settings import OrderLaw
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import build_autoencoder
 from marval.noise.schedule import NoiseSchedule
 from marval.sampling.draws import draw_images
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import DiffusionChain, OneStep
+from marval.timing.floors import MACHINES, Machine, floor_seconds, measured
 
 # TFLOP of one image at 256 x 256 with guidance and 100 diffusion steps, by encoder, decoder and head, then totals of teacher and
 # student; ms of a batch-1 image on an H200. Counted by hand from MAR's published architecture and rounded to three figures. The

@@ -11,13 +11,21 @@ from marval.costs.judges import Judge, Vision
 from marval.costs.reinforcement import Sizes, reinforce_step
 from marval.costs.training import ADAM_BYTES, distill_step, mean_masked, teacher_step, trained_numbers
 from marval.data.latents import LatentBatches
-from marval.masking import MaskingLaw
-from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
-from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining, ReinforceVariant
-from marval.methods.teacher import TeacherMethod, TeacherTraining
-from marval.models.mar import MAR, MARConfig
-from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
-from marval.training.optimisation import OptimiserConfig
+from marval.masking.law import MaskingLaw
+from marval.methods.distillation import DistillMethod
+from marval.methods.reinforcement import ReinforceMethod
+from marval.methods.settings import (
+    DistillTraining,
+    DistillVariant,
+    ReinforceTraining,
+    ReinforceVariant,
+    TeacherTraining,
+)
+from marval.methods.teacher import TeacherMethod
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import Tokenizer, build_autoencoder
+from marval.training.settings import OptimiserConfig
 
 OPTIMISER = OptimiserConfig(lr=1e-3, clip=1.0)
 # that of the preset `digits`

@@ -9,8 +9,8 @@ import torch
 from marval import workers
 from marval.batches import Share, shares
 from marval.errors import UserError
-from marval.training.scale import Scale
 from marval.training.seeding import seed_step
+from marval.training.settings import Scale
 
 CPU = torch.device("cpu")
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from marval.objectives.gsim import Distance, distance, distance_gradient, gsim_terms, x0_weight
+from marval.objectives.gsim import distance, distance_gradient, gsim_terms, x0_weight
 from marval.objectives.guidance import guided
+from marval.objectives.settings import Distance
 
 CLASS = (0.8, 0.5)  # mean and deviation of the teacher's data with class, and without
 NULL = (-0.2, 1.3)

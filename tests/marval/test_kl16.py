@@ -7,7 +7,8 @@ from torch.nn import functional as F
 
 from marval.errors import UserError
 from marval.models.ldm import from_ldm, read_ldm, to_ldm, write_ldm
-from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
+from marval.models.settings import TokenizerConfig
+from marval.models.tokenizer import Tokenizer, build_autoencoder
 
 KL16 = {
     "latent_channels": 16,

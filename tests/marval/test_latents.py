@@ -12,13 +12,8 @@ from marval.data.images import ImageSet
 from marval.data.latents import EncodeConfig, LatentBatches, LatentRows, read_notes, write_index, write_shard
 from marval.data.normaliser import ChannelStatistics, fixed, measured
 from marval.errors import UserError
-from marval.models.tokenizer import (
-    Tokenizer,
-    TokenizerConfig,
-    build_autoencoder,
-    from_bytes,
-    tokens_from_moments,
-)
+from marval.models.settings import TokenizerConfig
+from marval.models.tokenizer import Tokenizer, build_autoencoder, from_bytes, tokens_from_moments
 from marval.stages.encode import assemble
 
 CHANNELS = 2

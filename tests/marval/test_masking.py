@@ -7,15 +7,10 @@ import pytest
 import torch
 from scipy import stats
 
-from marval.masking import (
-    MaskingLaw,
-    OrderLaw,
-    first_masked,
-    fixed_order,
-    linear_guidance,
-    random_orders,
-    unmasking_schedule,
-)
+from marval.masking.law import MaskingLaw
+from marval.masking.orders import first_masked, fixed_order, random_orders
+from marval.masking.schedule import linear_guidance, unmasking_schedule
+from marval.masking.settings import OrderLaw
 
 
 @pytest.mark.parametrize(("std", "minimum"), [(0.25, 0.7), (0.5, 0.0)])

@@ -5,19 +5,29 @@ import torch
 
 from marval.batches import Share
 from marval.data.latents import LatentBatches
-from marval.masking import MaskingLaw
-from marval.methods.distillation import DistillMethod, DistillTraining, DistillVariant
+from marval.masking.law import MaskingLaw
+from marval.methods.distillation import DistillMethod
 from marval.methods.masked import draw_masked
-from marval.methods.reinforcement import ReinforceMethod, ReinforceTraining, ReinforceVariant
-from marval.methods.teacher import TeacherMethod, TeacherTraining
-from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
-from marval.models.mar import MAR, MARConfig
-from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
+from marval.methods.reinforcement import ReinforceMethod
+from marval.methods.settings import (
+    DistillTraining,
+    DistillVariant,
+    ReinforceTraining,
+    ReinforceVariant,
+    TeacherTraining,
+    TokenizerTraining,
+)
+from marval.methods.teacher import TeacherMethod
+from marval.methods.tokenizer import TokenizerMethod
+from marval.models.mar import MAR
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import Tokenizer, build_autoencoder
 from marval.noise.schedule import NoiseSchedule
 from marval.objectives.gsim import denoising_loss
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
-from marval.training.optimisation import OptimiserConfig, build_optimiser
+from marval.training.optimisation import build_optimiser
+from marval.training.settings import OptimiserConfig
 
 TOKENIZER = TokenizerConfig(
     image_channels=1, latent_channels=2, channels=[4, 8, 8], layers_per_block=1, norm_groups=4

@@ -11,8 +11,9 @@ import torch
 
 from marval.errors import UserError
 from marval.models.checkpoint import read_checkpoint
-from marval.models.mar import MAR, MARConfig
+from marval.models.mar import MAR
 from marval.models.official import read_official, to_official, write_official
+from marval.models.settings import MARConfig
 
 # dim, blocks of encoder and of decoder, heads, head width, head blocks, million parameters: the paper's table of sizes
 SIZES = {

@@ -2,7 +2,7 @@
 
 import torch
 
-from marval.masking import first_masked
+from marval.masking.orders import first_masked
 from marval.models.official import from_official, to_official
 from marval.models.transformer import sorted_positions
 from marval.noise.conversions import diffuse

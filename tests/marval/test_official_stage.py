@@ -10,14 +10,15 @@ import yaml
 from marval import weights
 from marval.errors import UserError
 from marval.models.ldm import write_ldm
-from marval.models.mar import MAR, MARConfig
+from marval.models.mar import MAR
 from marval.models.official import write_official
-from marval.models.tokenizer import TokenizerConfig, build_autoencoder
-from marval.stages import grid, official
-from marval.stages import weights as command
-from marval.stages.context import stage_run
-from marval.stages.models import load_autoencoder, load_mar
-from marval.stages.preset import load_preset
+from marval.models.saved import load_autoencoder, load_mar
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import build_autoencoder
+from marval.pipeline import official
+from marval.pipeline.preset import load_preset
+from marval.pipeline.run import stage_run
+from marval.weights import preset as command
 
 TOKENIZER = {
     "latent_channels": 4, "channels": [8, 8, 8, 16], "layers_per_block": 1, "norm_groups": 4, "attention": True,

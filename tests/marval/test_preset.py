@@ -5,8 +5,7 @@ import shutil
 import pytest
 
 from marval.errors import UserError
-from marval.stages import grid
-from marval.stages.preset import load_preset
+from marval.pipeline.preset import load_preset
 
 
 @pytest.fixture

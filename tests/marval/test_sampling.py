@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from marval.masking import OrderLaw
+from marval.masking.settings import OrderLaw
 from marval.noise.schedule import NoiseSchedule
 from marval.sampling.draws import Draws, draw_images
 from marval.sampling.reference import sample_tokens

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from marval.masking import OrderLaw, unmasking_schedule
+from marval.masking.schedule import unmasking_schedule
+from marval.masking.settings import OrderLaw
 from marval.noise.schedule import NoiseSchedule
 from marval.sampling import chain as chain_module
 from marval.sampling.draws import Draws, draw_images

@@ -5,12 +5,12 @@ import pytest
 import torch
 
 from marval.costs.image import Sampling, optimised, published
-from marval.costs.printing import table
-from marval.costs.timing import fits, interleaved, median_interval
-from marval.models.mar import MARConfig
-from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder
-from marval.stages.preset import SampleConfig, SampleVariant
-from marval.stages.timed import ImageJob, Subject, measure
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.models.tokenizer import Tokenizer, build_autoencoder
+from marval.sampling.settings import SampleConfig, SampleVariant
+from marval.timing.clock import fits, interleaved, median_interval
+from marval.timing.images import ImageJob, Subject, measure
+from marval.timing.table import table
 
 CPU = torch.device("cpu")
 VARIANTS = {
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_reported(subject):
 def test_latency_settings_name_what_is_wrong():
     from pydantic import ValidationError
 
-    from marval.costs.settings import LatencyScale
+    from marval.timing.settings import LatencyScale
 
     model = MARConfig(
         side=2, channels=2, classes=2, width=8, encoder_blocks=1, decoder_blocks=1, heads=1,

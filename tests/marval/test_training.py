@@ -10,13 +10,8 @@ from marval.errors import UserError
 from marval.training import checkpoints
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import Update, fit
-from marval.training.optimisation import (
-    OptimiserConfig,
-    averaged,
-    build_optimiser,
-    decay_groups,
-    warmup_factor,
-)
+from marval.training.optimisation import averaged, build_optimiser, decay_groups, warmup_factor
+from marval.training.settings import OptimiserConfig
 
 
 class Regression:

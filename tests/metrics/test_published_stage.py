@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from marval.errors import UserError
+from marval.pipeline.graph import Declaration
+from marval.pipeline.preset import load_preset
+from marval.pipeline.run import Context
 from marval.stages import published
-from marval.stages.context import Context
-from marval.stages.declared import Declaration
-from marval.stages.preset import load_preset
 from metrics.judges import PublishedJudgesConfig, open_folder
 
 NAMES = ["tench", "crane", "crane"]

@@ -17,7 +17,7 @@ def gpus(root, tmp_path, monkeypatch):
     def start(count):
         command = ["sh", "-c", "echo $CUDA_VISIBLE_DEVICES; cat"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "marval.gpus", str(count), *command],
+            [sys.executable, "-m", "marval.processes.gpus", str(count), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -13,7 +13,7 @@ from marval.models.ldm import write_ldm
 from marval.models.mar import MAR
 from marval.models.official import write_official
 from marval.models.tokenizer import build_autoencoder
-from marval.stages.preset import Preset
+from marval.pipeline.preset import Preset
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from marval.stages.missing import Missing, Node, are_lost_inputs_only, message, missing_inputs, outlook
-from marval.stages.preset import load_preset
+from marval.pipeline.missing import Missing, Node, are_lost_inputs_only, message, missing_inputs, outlook
+from marval.pipeline.preset import load_preset
 
 WEIGHTS = Missing(Path("weights/a"), "weights", "1 GB, https://a", "fetch them")
 IMAGES = Missing(Path("data/b"), "images", "https://b", "link them")

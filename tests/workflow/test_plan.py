@@ -4,12 +4,12 @@ import json
 import re
 
 import pytest
+from marval.plan.stages import planned_stages
 
+from marval.pipeline.preset import load_preset
 from marval.plan.hardware import MEMORY_GB, Hardware
 from marval.plan.needs import Estimator
 from marval.plan.schedule import Job, wall_seconds
-from marval.plan.stages import planned_stages
-from marval.stages.preset import load_preset
 
 
 def job(seconds, gpus, *after):

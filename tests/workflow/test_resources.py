@@ -2,8 +2,8 @@
 
 import yaml
 
-from marval.stages.grid import STAGES
-from marval.stages.resources import Resources
+from marval.pipeline.items import STAGES
+from marval.pipeline.resources import Resources
 
 
 def test_every_stage_can_have_an_entry():

@@ -16,7 +16,7 @@ from marval.models.mar import MAR
 from marval.sampling.token_samplers import TokenSampler
 
 
-class _RecomputedMAR(MAR):
+class _CheckpointedMAR(MAR):
     def forward(
         self, tokens_BNC: Tensor, masked_BN: Tensor, condition_BD: Tensor, masked_count: int
     ) -> Tensor:
@@ -24,15 +24,15 @@ class _RecomputedMAR(MAR):
         return checkpoint(super().forward, *inputs, use_reentrant=False)
 
 
-def recomputed(model: MAR) -> MAR:
+def checkpointed(model: MAR) -> MAR:
     """The same network, parameters shared, whose pass from tokens to conditions is recomputed."""
     twin = copy.copy(model)
-    twin.__class__ = _RecomputedMAR
+    twin.__class__ = _CheckpointedMAR
     return twin
 
 
 @dataclass(frozen=True)
-class RecomputedSampler:
+class CheckpointedSampler:
     """A token sampler whose evaluations of the head are recomputed."""
 
     plain: TokenSampler

@@ -1,7 +1,8 @@
 """The processes of one stage: which of how many this is, on which device, and how work is dealt out and brought together.
 
-A stage runs in one process unless `marval.workers` (or torchrun, or `accelerate launch`) has started several; accelerate then
-connects them. One process never imports accelerate: that takes seconds, and the miniature stages last few of them.
+A stage runs in one process unless `marval.processes.workers` (or torchrun, or `accelerate launch`) has started several;
+accelerate then connects them. One process never imports accelerate: that takes seconds, and the miniature stages last few of
+them.
 """
 
 from __future__ import annotations

@@ -16,20 +16,19 @@ import torch
 from torch import Tensor
 
 from marval.costs.counting import Work
-from marval.costs.floors import Machine, floor_seconds, machine_of
 from marval.costs.image import Sampling, Works, decoding, optimised, published
-from marval.costs.printing import Row
-from marval.costs.settings import Mode
-from marval.costs.timing import Watched, added, fits, interleaved, median_interval, watched_method
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
 from marval.sampling.draws import draw_images
+from marval.sampling.images import DECODE_BATCH, balanced_labels, token_sampler
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
-from marval.stages.preset import SampleConfig, SampleVariant
-from marval.stages.sample import balanced_labels, token_sampler
+from marval.sampling.settings import SampleConfig, SampleVariant
+from marval.timing.clock import Watched, added, fits, interleaved, median_interval, watched_method
+from marval.timing.floors import Machine, floor_seconds, machine_of
+from marval.timing.settings import Mode
+from marval.timing.table import Row
 
-DECODED_AT_ONCE = 32  # images: the tokenizer's activations at 256 x 256 are large
 MEGABYTE = 1 << 20
 
 
@@ -40,6 +39,7 @@ class Subject:
     model: MAR
     tokenizer: Tokenizer
     sample: SampleConfig
+    one_step_t: int
 
     @property
     def device(self) -> torch.device:
@@ -75,7 +75,7 @@ class ImageJob:
         self.labels = torch.from_numpy(balanced_labels(np.arange(self.batch), size.classes)).to(
             subject.device
         )
-        self.inner = token_sampler(subject.sample, variant, subject.device)
+        self.inner = token_sampler(subject.sample, variant, subject.one_step_t, subject.device)
         if self.mode == "optimised":
             ar_steps, guidance = variant.ar_steps, variant.guidance
             self.fast = OptimisedSampler(subject.model, self.inner, ar_steps, guidance, subject.dtype)
@@ -112,7 +112,7 @@ class ImageJob:
 
     def _pixels(self, tokens: Tensor) -> None:
         with torch.no_grad(), self._autocast():
-            for part in tokens.split(DECODED_AT_ONCE):
+            for part in tokens.split(DECODE_BATCH):
                 self.subject.tokenizer.decode(part.float())
 
     def shares(self) -> dict[str, float]:

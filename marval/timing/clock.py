@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from marval.costs.floors import synchronise
 from marval.sampling.graphs import Function, Key, Runner
+from marval.timing.floors import synchronise
 
 CONFIDENCE = 0.95
 K = TypeVar("K", bound=Hashable)

@@ -1,4 +1,4 @@
-"""Settings of what is timed without data: the section `latency` of a preset."""
+"""Settings of what is timed: the sections `speed` and `latency` of a preset."""
 
 from __future__ import annotations
 
@@ -7,16 +7,29 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from marval.config import Config
-from marval.models.mar import MARConfig
-from marval.models.tokenizer import TokenizerConfig
+from marval.models.settings import MARConfig, TokenizerConfig
+from marval.sampling.settings import Role
 
 Mode = Literal["eager", "optimised"]
 BOTH: list[Mode] = ["eager", "optimised"]
 
 
+class SpeedConfig(Config):
+    """Section `speed`: which variants are timed, in turn, at which batch sizes, by which samplers."""
+
+    variants: list[str] = Field(min_length=1)
+    batches: list[int] = Field(min_length=1)
+    modes: list[Mode] = Field(BOTH, min_length=1)
+    repetitions: int = Field(
+        ge=3, le=1000, description="timed rounds; each times every variant in every mode once"
+    )
+    threads: int = Field(1, gt=0)
+
+
 class LatencyVariant(Config):
     """One way to make a token."""
 
+    role: Role
     diffusion_steps: int = Field(ge=1, le=1000, description="1: the head once, converted to x0")
     guidance: float = Field(1.0, ge=0, le=20, description="other than 1: two branches")
 

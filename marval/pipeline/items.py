@@ -1,8 +1,9 @@
-"""From the active presets to the lists of stages that `dvc.yaml` multiplies out: `workflow/runs.yaml`.
+"""From the active presets to the lists that `dvc.yaml` multiplies its stages out over: `workflow/runs.yaml`.
 
 `params.yaml` names the active presets; each preset says which variants and seeds it has. DVC can iterate over lists but not
 follow a name into another file, so the lists are written out here. The Snakefile refreshes them when they are stale; under bare
-`dvc repro` the stage `runs` refuses stale ones.
+`dvc repro` the stage `runs` refuses stale ones. Both files say what to run and nothing about how: a record does not call code
+with another choice of presets changed.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from typing import Any
 import yaml
 
 from marval.artifacts import replacing, write_json
-from marval.data.digits import DigitsConfig
 from marval.errors import UserError
-from marval.stages.preset import (
+from marval.pipeline.preset import (
     PUBLISHED_JUDGES,
     REAL,
     TEACHER,
@@ -25,19 +25,28 @@ from marval.stages.preset import (
     OfficialTokenizer,
     Preset,
     load_preset,
-    read_yaml,
 )
+from marval.pipeline.reading import read_yaml
 from marval.weights import path_of
 
 PARAMS = Path("params.yaml")
 RUNS = Path("workflow/runs.yaml")
 HEADER = "# Written by `python -m marval runs` from params.yaml and the presets; edit those instead.\n"
 
-# every stage that dvc.yaml multiplies out; DVC wants a list for each, be it empty
-STAGES = (
-    *("prepare", "tokenizer", "official", "encode", "judges", "published", "calibrate", "showcase", "speed"),
-    *("teacher", "distill", "reinforce", "sample", "evaluate", "report", "latency", "latency_report"),
-)
+LISTS = {
+    "all_presets": "whatever they consist of",
+    "reproductions": "presets with data",
+    "latencies": "presets that only time",
+    "tokenizers": "tokenizers to train",
+    "official": "published weights in place of a tokenizer or a teacher",
+    "miniature_judges": "presets that train their judges",
+    "published_judges": "presets that take published ones",
+    "teachers": "teachers to train, by seed",
+    "students": "distilled models, by seed",
+    "reinforced": "fine-tuned models, by seed",
+    "variants": "ways of making images",
+    "scored": "those, and held-out real images",
+}
 KEY_PARTS = ("preset", "variant", "seed")
 
 Item = dict[str, Any]
@@ -57,7 +66,7 @@ def activate(names: list[str]) -> None:
     for name in names:
         load_preset(name)
     lines = PARAMS.read_text().splitlines()
-    (start,) = [i for i, line in enumerate(lines) if line.startswith("presets:")] or [len(lines)]
+    start = next((i for i, line in enumerate(lines) if line.startswith("presets:")), len(lines))
     end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith((" ", "-"))), len(lines))
     lines[start:end] = ["presets:", *(f"  - {name}" for name in names)]
     with replacing(PARAMS) as temporary:
@@ -66,76 +75,69 @@ def activate(names: list[str]) -> None:
 
 
 def expand(names: list[str]) -> dict[str, dict[str, Item]]:
-    """stage -> {key: item}; the key is what follows `@` in DVC's name of the stage."""
-    lists: dict[str, dict[str, Item]] = {stage: {} for stage in STAGES}
+    """list -> {key: item}; the key is what follows `@` in DVC's name of a stage."""
+    lists: dict[str, dict[str, Item]] = {name: {} for name in LISTS}
     for name in names:
-        for stage, item in _items(load_preset(name)):
+        for kind, item in _items(load_preset(name)):
             key = "-".join(str(item[part]) for part in KEY_PARTS if part in item)
-            lists[stage][key] = item
+            lists[kind][key] = item
     return lists
 
 
 def _items(preset: AnyPreset) -> Iterator[tuple[str, Item]]:
-    base = {"preset": preset.name}
+    base: Item = {"preset": preset.name}
+    yield "all_presets", base
     if isinstance(preset, LatencyPreset):
-        yield from (("latency", base), ("latency_report", base))
+        yield "latencies", base
         return
-    for stage in ("calibrate", "report"):
-        yield stage, base
-    for stage in ("prepare", "encode"):
-        yield stage, {**base, "train": train_file(preset)}
+    yield "reproductions", _reproduction(preset)
     yield from _tokenizer_and_judges(preset)
-    show = preset.showcase
-    yield (
-        "showcase",
-        {
-            **base,
-            "train": train_file(preset),
-            "model": show.model,
-            "model_seed": show.seed,
-            "samples": show.variant,
-        },
-    )
-    yield "speed", {**base, "first_seed": preset.seeds[0]}
     if preset.teacher.official:
         file = str(path_of(preset.teacher.official))
-        yield (
-            "official",
-            {**base, "variant": TEACHER, "file": file, "model": f"{TEACHER}/seed-{preset.seeds[0]}"},
-        )
+        model = f"{TEACHER}/seed-{preset.seeds[0]}"
+        yield "official", {**base, "variant": TEACHER, "file": file, "model": model}
     else:
-        for seed in preset.seeds:
-            yield "teacher", {**base, "seed": seed}
+        yield from (("teachers", {**base, "seed": seed}) for seed in preset.seeds)
     for variant in preset.distill.variants:
         for seed in preset.model_seeds(variant):
-            yield "distill", {**base, "variant": variant, "seed": seed}
+            yield "students", {**base, "variant": variant, "seed": seed}
     for variant, tuned in preset.reinforce.variants.items():
         for seed in preset.model_seeds(variant):
-            yield "reinforce", {**base, "variant": variant, "start": tuned.start, "seed": seed}
+            yield "reinforced", {**base, "variant": variant, "start": tuned.start, "seed": seed}
     for variant, settings in preset.variants.items():
-        yield "sample", {**base, "variant": variant, "model": settings.model}
-        yield "evaluate", {**base, "variant": variant, "samples": f"samples/{variant}.npz"}
-    yield "evaluate", {**base, "variant": REAL, "samples": "data/test.npz"}
+        yield "variants", {**base, "variant": variant, "model": settings.model}
+        yield "scored", {**base, "variant": variant, "samples": f"samples/{variant}.npz"}
+    yield "scored", {**base, "variant": REAL, "samples": "data/test.npz"}
 
 
-def train_file(preset: Preset) -> str:
-    """What the stage `prepare` leaves of the training images: themselves, or an index of where they are."""
-    return "train.npz" if isinstance(preset.prepare, DigitsConfig) else "train.parquet"
+def _reproduction(preset: Preset) -> Item:
+    show = preset.showcase
+    return {
+        "preset": preset.name,
+        "train": _train_file(preset),
+        "first_seed": preset.seeds[0],
+        "shown_model": f"{show.model}/seed-{show.seed}",
+        "shown_variant": show.variant,
+    }
+
+
+def _train_file(preset: Preset) -> str:
+    return "train.npz" if preset.prepare.data == "digits" else "train.parquet"
 
 
 def _tokenizer_and_judges(preset: Preset) -> Iterator[tuple[str, Item]]:
     """Trained by a stage, or published weights from the registry."""
-    base, train = {"preset": preset.name}, train_file(preset)
+    base, train = {"preset": preset.name}, {"train": _train_file(preset)}
     if isinstance(preset.tokenizer, OfficialTokenizer):
         file = str(path_of(preset.tokenizer.official))
         yield "official", {**base, "variant": "tokenizer", "file": file, "model": "tokenizer"}
     else:
-        yield "tokenizer", {**base, "train": train}
+        yield "tokenizers", {**base, **train}
     if preset.judges.kind == "published":
         files = {name.replace("-", "_"): str(path_of(name)) for name in PUBLISHED_JUDGES}
-        yield "published", {**base, **files}
+        yield "published_judges", {**base, **files}
     else:
-        yield "judges", {**base, "train": train}
+        yield "miniature_judges", {**base, **train}
 
 
 def render() -> str:
@@ -143,14 +145,12 @@ def render() -> str:
     return HEADER + yaml.safe_dump(expand(active_presets()), sort_keys=False, width=120)
 
 
-def refresh() -> bool:
-    """Write the lists if they are stale; True if they were."""
+def refresh() -> None:
+    """Write the lists if they are stale."""
     text = render()
-    if RUNS.is_file() and RUNS.read_text() == text:
-        return False
-    with replacing(RUNS) as temporary:
-        temporary.write_text(text)
-    return True
+    if not RUNS.is_file() or RUNS.read_text() != text:
+        with replacing(RUNS) as temporary:
+            temporary.write_text(text)
 
 
 def check(copy: Path) -> None:

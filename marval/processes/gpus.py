@@ -1,4 +1,4 @@
-"""GPUs of one machine, dealt out to stages that run side by side: `python -m marval.gpus COUNT COMMAND...`.
+"""GPUs of one machine, dealt out to stages that run side by side: `python -m marval.processes.gpus COUNT COMMAND...`.
 
 Snakemake counts GPUs but does not say which; here a command waits for COUNT free ones, is told them by CUDA_VISIBLE_DEVICES and
 keeps them until it ends. (On a cluster the scheduler does this.)

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from marval import weights
 from marval.data.image_folder import ImageFolderConfig
-from marval.stages.preset import AnyPreset, Preset, preset_path
+from marval.pipeline.graph import Graph
+from marval.pipeline.preset import AnyPreset, Preset
+from marval.pipeline.reading import preset_path
 from marval.weights.registry import WEIGHTS
 
-# stages that read training images from where they are: `prepare` leaves an index of them
-READ_IMAGES = ("prepare", "tokenizer", "encode", "judges", "showcase")
+READS_IMAGES = "reads_images"  # noted in dvc.yaml of stages that read training images from where they are
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,28 @@ class Node:
     missing: tuple[Missing, ...]  # its own inputs from outside that are not there
 
 
-def missing_inputs(stage: str, preset: AnyPreset, sources: Iterable[Path]) -> tuple[Missing, ...]:
-    """Of one stage; `sources` are those of its declared inputs that no stage makes."""
-    absent = [path for path in sources if not path.exists() or path.is_dir()]
+def missing_inputs(preset: AnyPreset, outside: Iterable[Path], reads_images: bool) -> tuple[Missing, ...]:
+    """Of one stage: `outside`, its declared inputs that no stage makes, and training images where it reads them."""
+    absent = [path for path in outside if not path.exists() or path.is_dir()]
     entries = {path.parts[1]: None for path in absent if path.parts[0] == str(WEIGHTS)}
     found = [_of_weights(item, preset.name) for item in weights.missing(entries)]
     found += [_of_project(path) for path in absent if path.parts[0] != str(WEIGHTS) and not path.exists()]
     section = preset.prepare if isinstance(preset, Preset) else None
-    if stage in READ_IMAGES and isinstance(section, ImageFolderConfig):
+    if reads_images and isinstance(section, ImageFolderConfig):
         found += _of_images(section, preset.name)
     return tuple(found)
+
+
+def nodes_of(graph: Graph, presets: Mapping[str, AnyPreset]) -> list[Node]:
+    """The stages of a graph, each with what it needs from outside and lacks."""
+    nodes = []
+    for stage in graph.stages.values():
+        makers = frozenset({*graph.inputs(stage).values(), *graph.settings_files(stage).values()})
+        preset = presets.get(stage.preset or "")
+        reads = bool(stage.meta.get(READS_IMAGES))
+        lacks = () if preset is None else missing_inputs(preset, graph.outside(stage), reads)
+        nodes.append(Node(stage.address, makers, lacks))
+    return nodes
 
 
 def _of_weights(item: weights.Wanted, preset: str) -> Missing:
@@ -108,16 +121,6 @@ def outlook(nodes: Iterable[Node], is_settled: Callable[[str], bool]) -> Outlook
 
 def _order(missing: Missing) -> str:
     return str(missing.path)
-
-
-def are_lost_inputs_only(entries: Iterable[Mapping | str]) -> bool:
-    """Whether DVC's list of what changed in a stage names nothing but inputs that are gone: its outputs are as they were made."""
-    return all(
-        isinstance(entry, Mapping)
-        and entry.keys() == {"changed deps"}
-        and set(entry["changed deps"].values()) == {"deleted"}
-        for entry in entries
-    )
 
 
 def message(waiting: Mapping[str, tuple[Missing, ...]], total: int) -> str:

@@ -1,0 +1,153 @@
+"""The stages of `dvc.yaml` with all names filled in, and which reads what another makes: the only reader of that file beside DVC.
+
+A test holds it equal to DVC's own index, which takes DVC's import and has active presets alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from marval.errors import UserError, nearest
+from marval.pipeline.items import RUNS, Item, expand
+from marval.pipeline.reading import read_yaml
+
+PIPELINE = Path("dvc.yaml")
+RECORDS = "records"  # the folder of run records: outputs beside a stage's results
+CODE = ("marval", "metrics", "reports")  # first parts of dependencies that are code; others are data
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage as DVC addresses it, for example distill@digits-marval-0."""
+
+    kind: str  # its name in dvc.yaml
+    key: str  # preset, and perhaps variant and seed; empty for a stage of all presets
+    item: Item
+    command: str
+    dependencies: list[Path]
+    parameters: dict[Path, list[str]]  # file -> keys
+    outputs: list[Path]
+    meta: Mapping[str, Any] = field(default_factory=dict)  # what dvc.yaml notes for Snakemake and the plan
+
+    @property
+    def address(self) -> str:
+        return f"{self.kind}@{self.key}" if self.key else self.kind
+
+    @property
+    def preset(self) -> str | None:
+        """The name of its preset; None for a stage of all presets."""
+        return self.item.get("preset")
+
+    @property
+    def code(self) -> list[Path]:
+        """Dependencies that are code of the project."""
+        return [path for path in self.dependencies if path.parts[0] in CODE]
+
+    @property
+    def data(self) -> list[Path]:
+        """The other dependencies."""
+        return [path for path in self.dependencies if path.parts[0] not in CODE]
+
+    @property
+    def record(self) -> Path | None:
+        """Where the record of a run goes; None for a stage that keeps none."""
+        return next((path for path in self.outputs if path.parent.name == RECORDS), None)
+
+
+class Graph:
+    """Some stages, by address, in the order of dvc.yaml."""
+
+    def __init__(self, stages: Iterable[Stage]) -> None:
+        self.stages = {stage.address: stage for stage in stages}
+
+    @cached_property
+    def _maker_of(self) -> dict[Path, str]:
+        return {out: stage.address for stage in self.stages.values() for out in stage.outputs}
+
+    def inputs(self, stage: Stage) -> dict[Path, str]:
+        """Outputs of other stages that a stage reads as data -> the stage that makes each."""
+        return {out: maker for dep in stage.data for out, maker in self._made_within(dep).items()}
+
+    def settings_files(self, stage: Stage) -> dict[Path, str]:
+        """The same of the files that it reads settings from."""
+        return {file: self._maker_of[file] for file in stage.parameters if file in self._maker_of}
+
+    def outside(self, stage: Stage) -> list[Path]:
+        """Dependencies that no stage makes."""
+        return [dep for dep in stage.dependencies if not self._made_within(dep)]
+
+    def _made_within(self, path: Path) -> dict[Path, str]:
+        return {out: maker for out, maker in self._maker_of.items() if out.is_relative_to(path)}
+
+
+def active_graph() -> Graph:
+    """The stages of the active presets, from the lists that DVC reads."""
+    if not RUNS.is_file():
+        raise UserError(f"{RUNS} is missing: run `python -m marval runs`, which writes it")
+    return _graph(read_yaml(RUNS), whole=True)
+
+
+def graph_of(name: str) -> Graph:
+    """The stages of one preset, active or not."""
+    return _graph(expand([name]), whole=False)
+
+
+def _graph(lists: Mapping[str, Mapping[str, Item]], whole: bool) -> Graph:
+    """`whole`: with the stages that belong to no preset."""
+    stages = []
+    for kind, body in read_yaml(PIPELINE)["stages"].items():
+        if "foreach" in body:
+            (name,) = re.findall(r"^\$\{(\w+)\}$", body["foreach"])
+            if name not in lists:
+                raise UserError(f"{PIPELINE}: {kind}.foreach is ${{{name}}}{nearest(name, lists)}")
+            stages += [_resolved(kind, key, item, body["do"]) for key, item in lists[name].items()]
+        elif whole:
+            stages.append(_resolved(kind, "", {}, body))
+    return Graph(stages)
+
+
+def stage_kinds() -> list[str]:
+    """Names of all stages in dvc.yaml."""
+    return list(read_yaml(PIPELINE)["stages"])
+
+
+def find_stage(kind: str, preset: str, variant: str | None = None, seed: int | None = None) -> Stage:
+    """One stage of an active preset; UserError if there is none."""
+    key = "-".join(str(part) for part in (preset, variant, seed) if part is not None)
+    stages = active_graph().stages
+    if f"{kind}@{key}" not in stages:
+        raise UserError(
+            f"{RUNS} has no {kind}@{key}: activate the preset by `python -m marval activate {preset}`, or give a variant and "
+            "seed that it has"
+        )
+    return stages[f"{kind}@{key}"]
+
+
+def _resolved(kind: str, key: str, item: Item, body: Mapping[str, Any]) -> Stage:
+    filled = _fill(body, item)
+    outputs = [entry for where in ("outs", "metrics", "plots") for entry in filled.get(where, [])]
+    return Stage(
+        kind=kind,
+        key=key,
+        item=item,
+        command=filled["cmd"],
+        dependencies=[Path(dep) for dep in filled.get("deps") or []],
+        parameters={Path(file): keys for entry in filled.get("params", []) for file, keys in entry.items()},
+        outputs=[Path(entry if isinstance(entry, str) else next(iter(entry))) for entry in outputs],
+        meta=filled.get("meta", {}),
+    )
+
+
+def _fill(node: Any, item: Item) -> Any:
+    if isinstance(node, dict):
+        return {_fill(key, item): _fill(value, item) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_fill(value, item) for value in node]
+    if isinstance(node, str):
+        return re.sub(r"\$\{item\.(\w+)\}", lambda match: str(item[match[1]]), node)
+    return node

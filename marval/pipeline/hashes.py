@@ -1,0 +1,49 @@
+"""Content hashes as DVC records them. Those of large files are remembered, by size and time of change."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from pathlib import Path
+
+from marval.artifacts import write_json
+
+LARGE_BYTES = 1 << 26
+REMEMBERED = Path("runs/hashes.json")
+PASSING = (".pyc", ".part", ".part.etag", ".refused", ".snakemake_timestamp")  # as in .dvcignore
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files that make up a folder's content for DVC, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(PASSING))
+
+
+def digest(path: Path) -> str:
+    """md5 of a file, or of the list of a folder's files with theirs, ending in `.dir`."""
+    if path.is_dir():
+        entries = {"/".join(file.relative_to(path).parts): digest(file) for file in files_in(path)}
+        listed = [{"md5": md5, "relpath": name} for name, md5 in sorted(entries.items())]
+        return hashlib.md5(json.dumps(listed, sort_keys=True).encode()).hexdigest() + ".dir"
+    found = path.stat()
+    if found.st_size < LARGE_BYTES:
+        return hashlib.md5(path.read_bytes()).hexdigest()
+    return _of_large(path, f"{found.st_size}:{found.st_mtime_ns}:{found.st_ino}")
+
+
+def _of_large(path: Path, state: str) -> str:
+    known = _remembered()
+    key = str(path.absolute())
+    if known.get(key, ["", ""])[0] != state:
+        with path.open("rb") as stream:
+            known[key] = [state, hashlib.file_digest(stream, "md5").hexdigest()]
+        write_json(REMEMBERED, known)
+    return known[key][1]
+
+
+@functools.cache
+def _remembered() -> dict[str, list[str]]:
+    try:
+        return json.loads(REMEMBERED.read_text())
+    except (OSError, ValueError):
+        return {}

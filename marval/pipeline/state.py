@@ -1,0 +1,193 @@
+"""What of a stage has changed since it last ran, by what DVC has recorded of it (dvc.lock).
+
+This is the only notion of stale beside DVC's own, to which a test holds it equal: Snakemake's rules, the plan and the checkpoints
+of trainings all rest on it. Parameters are compared as the presets resolve now, whether or not their file has been written.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from marval.errors import UserError
+from marval.pipeline.graph import Graph, Stage
+from marval.pipeline.hashes import digest, files_in
+from marval.pipeline.reading import read_yaml
+
+LOCK = Path("dvc.lock")
+NEVER_RUN = "has not run yet"
+
+
+class State:
+    """The recorded state of the stages of a graph, against the files that are there."""
+
+    def __init__(self, graph: Graph, settings: Mapping[Path, Any]) -> None:
+        """`settings`: contents of the files that stages read parameters from, where they are to be taken from here."""
+        self._graph, self._settings = graph, settings
+        self._lock = _read_lock()
+        self._recorded = {
+            Path(out["path"]): out.get("md5") for e in self._lock.values() for out in e.get("outs", [])
+        }
+        self._digest = functools.cache(digest)
+        self._known: dict[str, list[str]] = {}
+
+    def changes(self, stage: Stage) -> list[str]:
+        """What differs from the last run, in words; empty where DVC would not run the stage again, makers aside."""
+        if stage.address not in self._known:
+            self._known[stage.address] = self._changes(stage)
+        return self._known[stage.address]
+
+    def to_run(self) -> set[str]:
+        """Addresses of the stages that have changed, and of all that read what those make."""
+        found: set[str] = set()
+        for address in self._in_order():
+            stage = self._graph.stages[address]
+            if self.changes(stage) or found & set(self._graph.inputs(stage).values()):
+                found.add(address)
+        return found
+
+    def is_settled(self, address: str) -> bool:
+        """Whether nothing but inputs that are gone stands against a stage's outputs."""
+        return all(change.startswith(GONE) for change in self.changes(self._graph.stages[address]))
+
+    def _in_order(self) -> list[str]:
+        """Makers before those who read what they make."""
+        done: dict[str, None] = {}
+
+        def visit(address: str) -> None:
+            if address not in done:
+                for maker in self._graph.inputs(self._graph.stages[address]).values():
+                    visit(maker)
+                done[address] = None
+
+        for address in self._graph.stages:
+            visit(address)
+        return list(done)
+
+    def _changes(self, stage: Stage) -> list[str]:
+        entry = self._lock.get(stage.address)
+        if entry is None:
+            return [NEVER_RUN]
+        command = [] if entry["cmd"] == stage.command else ["the command"]
+        return [
+            *command,
+            *self._changed_settings(stage, entry.get("params", {})),
+            *self._changed_dependencies(stage, entry.get("deps", [])),
+            *self._changed_outputs(stage, entry.get("outs", [])),
+        ]
+
+    def _changed_settings(self, stage: Stage, recorded: Mapping[str, Any]) -> list[str]:
+        now = parameters(stage, self._settings)
+        return [
+            f"the setting {key}"
+            for file, values in now.items()
+            for key, value in values.items()
+            if not equal(recorded.get(file, {}).get(key), value)
+        ]
+
+    def _changed_dependencies(self, stage: Stage, recorded: list[dict[str, Any]]) -> list[str]:
+        known = {Path(dep["path"]): dep.get("md5") for dep in recorded}
+        listed = [f"{path}, which it depends on now" for path in stage.dependencies if path not in known]
+        left = [
+            f"{path}, which it does not depend on any more"
+            for path in known
+            if path not in stage.dependencies
+        ]
+        return [
+            *listed,
+            *left,
+            *(c for path in stage.dependencies if path in known and (c := self._compared(path, known[path]))),
+        ]
+
+    def _changed_outputs(self, stage: Stage, recorded: list[dict[str, Any]]) -> list[str]:
+        known = {Path(out["path"]): out.get("md5") for out in recorded}
+        listed = [f"{path}, which it makes now" for path in stage.outputs if path not in known]
+        return [
+            *listed,
+            *(
+                f"its output {c}"
+                for path in stage.outputs
+                if path in known and (c := self._compared(path, known[path]))
+            ),
+        ]
+
+    def _compared(self, path: Path, recorded: str | None) -> str:
+        """The change of a file or folder, if there is one."""
+        if not path.exists():
+            # what another stage makes is as it recorded, whether or not it is there
+            return "" if self._recorded.get(path, object()) == recorded else f"{GONE}{path}"
+        return "" if self._digest(path) == recorded else str(path)
+
+
+GONE = "missing: "
+
+
+def _read_lock() -> dict[str, Any]:
+    content = read_yaml(LOCK) if LOCK.is_file() else {}
+    if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
+        raise UserError(
+            f"{LOCK} is damaged: take it from git (`git checkout {LOCK}`), or delete it; results are then checked anew"
+        )
+    return content.get("stages", {})
+
+
+def parameters(stage: Stage, settings: Mapping[Path, Any]) -> dict[str, dict[str, Any]]:
+    """file -> {key: value} of the parameters that a stage declares, from `settings` where the file is in them."""
+    return {
+        str(file): {
+            key: _lookup(settings[file] if file in settings else read_yaml(file), key) for key in keys
+        }
+        for file, keys in stage.parameters.items()
+    }
+
+
+def _lookup(content: Any, key: str) -> Any:
+    for part in key.split("."):
+        content = content[part]
+    return content
+
+
+def equal(recorded: Any, setting: Any) -> bool:
+    """Equality of parameters; DVC writes 0.00001 as 1e-05, which is a number in its YAML and a word in ours."""
+    if isinstance(recorded, dict) and isinstance(setting, dict):
+        return recorded.keys() == setting.keys() and all(
+            equal(recorded[key], setting[key]) for key in setting
+        )
+    if isinstance(recorded, list) and isinstance(setting, list):
+        return len(recorded) == len(setting) and all(map(equal, recorded, setting))
+    if isinstance(recorded, str) and isinstance(setting, float):
+        return float(recorded) == setting
+    return recorded == setting
+
+
+def fingerprint(stage: Stage, settings: Mapping[Path, Any]) -> str:
+    """Changes with any setting, input or statement of code that a stage declares: its checkpoints are resumed by no other.
+
+    Of code the syntax counts, without comments and docstrings: a word in a comment must not cost three days of training.
+    """
+    state = hashlib.sha256(stage.command.encode())
+    state.update(json.dumps(parameters(stage, settings), sort_keys=True).encode())
+    for path in stage.data:
+        state.update(f"{path}:{digest(path)}".encode())
+    for path in stage.code:
+        for file in files_in(path) if path.is_dir() else [path]:
+            state.update(f"{file}:{_syntax(file)}".encode())
+    return state.hexdigest()[:16]
+
+
+def _syntax(file: Path) -> str:
+    if file.suffix != ".py":
+        return digest(file)
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

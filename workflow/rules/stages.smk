@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -76,7 +77,8 @@ def rule_of(stage, graph, presets, settings, changed):
     made = [*graph.inputs(stage), *graph.settings_files(stage)]
     return StageRule(
         address=stage.address,
-        inputs=[*(ancient(str(path)) for path in made), stamp(stage.address, changed)],
+        # an ancient input keeps Snakemake from looking whether anything else is new
+        inputs=[*(str(path) if changed else ancient(str(path)) for path in made), stamp(stage.address, changed)],
         outputs=[str(path) for path in stage.outputs],
         threads=workflow.cores or 1 if stage.meta.get(ALONE) else threads,
         log=f"logs/dvc/{stage.address}.log",
@@ -90,11 +92,11 @@ def rule_of(stage, graph, presets, settings, changed):
 
 
 def stamp(address, changed):
-    """A file that is new where DVC would run the stage, and very old elsewhere."""
+    """A file that is new where DVC would run the stage, in time and in content (Snakemake looks at both), and very old elsewhere."""
     path = STAMPS / address
     if workflow.is_main_process or not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        path.write_text(str(time.time_ns()))
         if not changed:
             os.utime(path, (0, 0))
     return str(path)

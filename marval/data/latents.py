@@ -19,23 +19,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from marval.artifacts import read_json, replacing, write_json
-from marval.config import Config
 from marval.errors import UserError
-from marval.models.tokenizer import tokens_from_moments
 
 STATE, INFO = "state.json", "dataset_info.json"  # names that `datasets` gives them
-
-
-class EncodeConfig(Config):
-    """Settings of the `encode` stage."""
-
-    mirror: bool = Field(description="keep the latents of each image's mirror image as well")
-    batch: int = Field(256, gt=0, description="images that the autoencoder sees at once")
-    shard: int = Field(2048, gt=0, description="images in a file, which an interruption may cost")
 
 
 @dataclass(frozen=True)
@@ -135,12 +124,6 @@ class LatentBatches:
         mean, std = torch.from_numpy(stored).chunk(2, dim=1)
         centre, scale = self.mean.view(1, -1, 1, 1), self.std.view(1, -1, 1, 1)
         return torch.cat([(mean - centre) / scale, std / scale], dim=1)
-
-    def draw(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Tokens `(batch, h w, C)` and labels of rows drawn with replacement, from torch's global generator."""
-        index = torch.randint(len(self), (batch,))
-        moments = self.moments(index)
-        return tokens_from_moments(moments, torch.randn_like(moments.chunk(2, dim=1)[0])), self.labels[index]
 
 
 def _map_shard(path: Path) -> pa.Table:

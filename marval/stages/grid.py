@@ -14,7 +14,6 @@ from typing import Any
 import yaml
 
 from marval.artifacts import replacing, write_json
-from marval.data.digits import DigitsConfig
 from marval.errors import UserError
 from marval.stages.preset import (
     PUBLISHED_JUDGES,
@@ -83,14 +82,13 @@ def _items(preset: AnyPreset) -> Iterator[tuple[str, Item]]:
     for stage in ("calibrate", "report"):
         yield stage, base
     for stage in ("prepare", "encode"):
-        yield stage, {**base, "train": train_file(preset)}
+        yield stage, base
     yield from _tokenizer_and_judges(preset)
     show = preset.showcase
     yield (
         "showcase",
         {
             **base,
-            "train": train_file(preset),
             "model": show.model,
             "model_seed": show.seed,
             "samples": show.variant,
@@ -118,24 +116,19 @@ def _items(preset: AnyPreset) -> Iterator[tuple[str, Item]]:
     yield "evaluate", {**base, "variant": REAL, "samples": "data/test.npz"}
 
 
-def train_file(preset: Preset) -> str:
-    """What the stage `prepare` leaves of the training images: themselves, or an index of where they are."""
-    return "train.npz" if isinstance(preset.prepare, DigitsConfig) else "train.parquet"
-
-
 def _tokenizer_and_judges(preset: Preset) -> Iterator[tuple[str, Item]]:
     """Trained by a stage, or published weights from the registry."""
-    base, train = {"preset": preset.name}, train_file(preset)
+    base = {"preset": preset.name}
     if isinstance(preset.tokenizer, OfficialTokenizer):
         file = str(path_of(preset.tokenizer.official))
         yield "official", {**base, "variant": "tokenizer", "file": file, "model": "tokenizer"}
     else:
-        yield "tokenizer", {**base, "train": train}
+        yield "tokenizer", base
     if preset.judges.kind == "published":
         files = {name.replace("-", "_"): str(path_of(name)) for name in PUBLISHED_JUDGES}
         yield "published", {**base, **files}
     else:
-        yield "judges", {**base, "train": train}
+        yield "judges", base
 
 
 def render() -> str:

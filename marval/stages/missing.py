@@ -11,22 +11,12 @@ from itertools import groupby
 from pathlib import Path
 
 from marval import weights
-from marval.data.image_folder import ImageFolderConfig
-from marval.stages.preset import AnyPreset, Preset, preset_path
+from marval.errors import Missing
+from marval.stages.preset import AnyPreset, Preset
 from marval.weights.registry import WEIGHTS
 
-# stages that read training images from where they are: `prepare` leaves an index of them
+# stages that read training images; where `prepare` leaves an index of them, from where they are
 READ_IMAGES = ("prepare", "tokenizer", "encode", "judges", "showcase")
-
-
-@dataclass(frozen=True)
-class Missing:
-    """One file or folder that is not there."""
-
-    path: Path  # where it belongs
-    what: str
-    source: str  # its size, where known, and from where
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -44,9 +34,10 @@ def missing_inputs(stage: str, preset: AnyPreset, sources: Iterable[Path]) -> tu
     entries = {path.parts[1]: None for path in absent if path.parts[0] == str(WEIGHTS)}
     found = [_of_weights(item, preset.name) for item in weights.missing(entries)]
     found += [_of_project(path) for path in absent if path.parts[0] != str(WEIGHTS) and not path.exists()]
-    section = preset.prepare if isinstance(preset, Preset) else None
-    if stage in READ_IMAGES and isinstance(section, ImageFolderConfig):
-        found += _of_images(section, preset.name)
+    if isinstance(preset, Preset) and (
+        stage == "prepare" or (stage in READ_IMAGES and not preset.prepare.copies_images)
+    ):
+        found += preset.prepare.missing()
     return tuple(found)
 
 
@@ -58,18 +49,6 @@ def _of_weights(item: weights.Wanted, preset: str) -> Missing:
         source=f"{item.file.size}, {item.file.urls[0]}",
         remedy=f"`make weights PRESET={preset}` fetches weights; a file that you put there is checked and used",
     )
-
-
-def _of_images(section: ImageFolderConfig, preset: str) -> list[Missing]:
-    folder = Path(section.folder)
-    if (folder / "train").is_dir():
-        return []
-    remedy = (
-        f"link the folder of images, `ln -s /path/to/images {folder}`, or change prepare.folder in "
-        f"{preset_path(preset)}"
-    )
-    what = "training images, train/CLASS/IMAGE"
-    return [Missing(folder / "train", what, "ImageNet: https://image-net.org, after registration", remedy)]
 
 
 def _of_project(path: Path) -> Missing:

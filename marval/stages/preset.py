@@ -12,7 +12,7 @@ from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from marval.config import Config
 from marval.costs.settings import BOTH, LatencyConfig, Mode
-from marval.data.latents import EncodeConfig
+from marval.data.settings import EncodeConfig
 from marval.data.sources import PrepareConfig
 from marval.errors import UserError
 from marval.masking import OrderLaw

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from marval.artifacts import read_npz, write_npz
-from marval.data.images import ImageSet, open_images
+from marval.data.images import ImageSet
 from marval.masking import OrderLaw
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer, from_bytes, to_bytes
@@ -36,7 +36,7 @@ def run(context: Context) -> None:
     model = load_mar(context.model_path(preset.showcase.model, preset.showcase.seed))
     tokenizer = load_tokenizer(context.results)
     data = context.results / "data"
-    test, train = read_npz(data / "test.npz"), open_images(data, preset.prepare)
+    test, train = read_npz(data / "test.npz"), preset.prepare.open_training(data)
     originals = test["arr_0"][:IMAGES], torch.from_numpy(test["arr_1"][:IMAGES])
     ar_steps = preset.showcase.ar_steps
     strips = {

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from marval.artifacts import read_npz, write_csv, write_json, write_tensors
-from marval.data.images import open_images
 from marval.methods.tokenizer import TokenizerMethod, TokenizerTraining
 from marval.models.tokenizer import from_bytes
 from marval.stages.context import Context
@@ -28,7 +27,7 @@ def run(context: Context) -> None:
     config = context.preset.tokenizer
     assert isinstance(config, TokenizerTraining)  # official weights take the place of this stage
     data = context.results / "data"
-    images, test = open_images(data, context.preset.prepare), read_npz(data / "test.npz")["arr_0"]
+    images, test = context.preset.prepare.open_training(data), read_npz(data / "test.npz")["arr_0"]
     train = images.images(np.arange(len(images)))
     seed_construction(config.seed)
     method = TokenizerMethod(config, from_bytes(torch.from_numpy(train)))

@@ -15,7 +15,7 @@ from marval.data.sources.fashion_mnist import (
     from_idx,
     hub_contents,
     to_idx,
-)  # fmt: skip
+)
 from marval.errors import UserError
 
 FILES = [f"{name}.gz" for name in MD5]

@@ -1,7 +1,11 @@
-"""The error that is a message to the user."""
+"""What is said to the user: the error that is a message, what is missing on this machine, and what may have been meant."""
+
+from __future__ import annotations
 
 import difflib
 from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
 
 
 class UserError(ValueError):
@@ -9,6 +13,16 @@ class UserError(ValueError):
 
     The command line prints it without a traceback and exits with status 2. Everything else that is raised is our own bug.
     """
+
+
+@dataclass(frozen=True)
+class Missing:
+    """One file or folder that is not there."""
+
+    path: Path  # where it belongs
+    what: str
+    source: str  # its size, where known, and from where
+    remedy: str
 
 
 def nearest(name: str, valid: Collection[str]) -> str:

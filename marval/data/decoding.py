@@ -1,4 +1,7 @@
-"""From the bytes of an image file to pixels; what the name says of the format does not matter."""
+"""From the bytes of an image file to pixels: decoded whole, and cropped as ADM crops ImageNet.
+
+The crop is the one that the evaluation's reference statistics and the published models have seen.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,30 @@ import io
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from marval.data.crop import centre_crop
-
 
 def decode(content: bytes) -> Image.Image:
     """The whole image as RGB: grey and CMYK are converted, EXIF's orientation is ignored, as ADM does.
 
-    Raises whatever Pillow raises for bytes that are not an image, or not all of one.
+    The format is recognised by the content, not by the file's name. Raises whatever Pillow raises for bytes that are not an
+    image, or not all of one.
     """
     with Image.open(io.BytesIO(content)) as image:
         return image.convert("RGB")
+
+
+def centre_crop(image: Image.Image, size: int) -> np.ndarray:
+    """The central square of an RGB image, its short side brought to `size`: uint8 `(size, size, 3)`.
+
+    Halved by a box filter as long as it is at least twice too large (odd rows and columns are rounded away), then bicubic to the
+    size; where the margin is odd, the smaller half of it is cut off at the top and at the left.
+    Source: guided-diffusion, `image_datasets.py`.
+    """
+    while min(image.size) >= 2 * size:
+        image = image.resize((image.width // 2, image.height // 2), Image.Resampling.BOX)
+    scale = size / min(image.size)
+    image = image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.BICUBIC)
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    return np.asarray(image.crop((left, top, left + size, top + size)))
 
 
 def pixels(content: bytes, size: int) -> np.ndarray:

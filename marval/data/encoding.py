@@ -17,8 +17,8 @@ from torch import Tensor
 
 from marval.data.images import ImageSet
 from marval.data.latents import LatentRows, write_shard
-from marval.data.settings import EncodeConfig
 from marval.data.normaliser import ChannelStatistics
+from marval.data.settings import EncodeConfig
 from marval.models.tokenizer import Tokenizer, from_bytes
 from marval.progress import Progress
 

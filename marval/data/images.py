@@ -1,24 +1,25 @@
-"""The training images, whatever they come from: by index, without holding more than is asked for."""
+"""The training images as the other stages see them: by index, whatever they come from.
+
+The stage `prepare` leaves one file, `train.parquet`: either the pixels themselves, or an index of image files that stay where
+they are. Both have the columns label and half (null where an image is not trained on).
+"""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from marval.artifacts import read_npz
-from marval.data.collection import Reader
-from marval.data.decoding import pixels
-from marval.data.digits import DigitsConfig
-from marval.data.hub import HubConfig, hub_reader
-from marval.data.image_folder import ImageFolderConfig, folder_reader
+from marval.artifacts import reading, replacing
+from marval.data.collection import Reader, read_images
 from marval.data.index import numbered, read_used
-from marval.errors import UserError
+
+TRAIN = "train.parquet"
 
 
 @dataclass(frozen=True)
@@ -34,22 +35,29 @@ class ImageSet:
         return len(self.labels)
 
 
-def open_images(folder: Path, config: DigitsConfig | ImageFolderConfig | HubConfig) -> ImageSet:
-    """The training images that `prepare` left in `folder`, results/PRESET/data; `config` is its section of the preset."""
-    if isinstance(config, DigitsConfig):
-        return _open_arrays(folder / "train.npz")
-    reader: Reader = hub_reader(config) if isinstance(config, HubConfig) else folder_reader(config)
-    return _open_index(folder / "train.parquet", reader, config.size)
+def write_pixels(path: Path, images: np.ndarray, labels: np.ndarray, half: np.ndarray) -> None:
+    """`images` uint8 `(n, H, H, 3)`, `labels` int64 `(n,)`, `half` int8 `(n,)` in 0, 1."""
+    row = pa.binary(images[0].size)
+    buffers = [None, pa.py_buffer(np.ascontiguousarray(images))]
+    pixels = pa.FixedSizeBinaryArray.from_buffers(row, len(images), buffers)
+    table = pa.table({"pixels": pixels, "label": pa.array(labels), "half": pa.array(half)})
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
 
 
-def _open_arrays(path: Path) -> ImageSet:
-    arrays = read_npz(path)
-    images = arrays["arr_0"]
-    content = numbered([image.tobytes() for image in images])
-    return ImageSet(arrays["arr_1"], arrays["half"], content, images.__getitem__)
+def open_pixels(path: Path) -> ImageSet:
+    """What `write_pixels` wrote, in memory."""
+    with reading(path):
+        table = pq.read_table(path).combine_chunks()
+        (pixels,) = table["pixels"].chunks
+    side = math.isqrt(pixels.type.byte_width // 3)
+    images = np.frombuffer(pixels.buffers()[1], np.uint8).reshape(-1, side, side, 3)
+    labels, half = table["label"].to_numpy(), table["half"].to_numpy()
+    return ImageSet(labels, half, numbered(pixels), images.__getitem__)
 
 
-def _open_index(path: Path, reader: Reader, size: int) -> ImageSet:
+def open_index(path: Path, reader: Reader, size: int) -> ImageSet:
+    """The images of an index that are trained on, read and cropped to `size` when they are asked for."""
     table = read_used(path)
     places, sha256 = table["image"], table["sha256"]
 
@@ -61,22 +69,8 @@ def _open_index(path: Path, reader: Reader, size: int) -> ImageSet:
     return ImageSet(labels, half, numbered(sha256.combine_chunks()), images)
 
 
-def read_images(reader: Reader, places: Sequence[str], sha256: Sequence[str | None], size: int) -> np.ndarray:
-    """Centre crops uint8 `(m, size, size, 3)`; UserError where a file is no longer the one that was checked."""
-
-    def one(place: str, expected: str | None) -> np.ndarray:
-        try:
-            content = reader.read(place)
-        except OSError as error:
-            raise UserError(
-                f"{place} of the training images cannot be read: {error.strerror or error}"
-            ) from error
-        if hashlib.sha256(content).hexdigest() != expected:
-            raise UserError(
-                f"{place} of the training images has changed since the stage prepare: run it again"
-            )
-        return pixels(content, size)
-
-    # decoding leaves the interpreter free for the other threads
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-        return np.stack(list(threads.map(one, places, sha256)))
+def count_training(path: Path) -> int:
+    """How many images of either kind of file are trained on."""
+    with reading(path):
+        half = pq.read_table(path, columns=["half"])["half"]
+    return len(half) - half.null_count

@@ -23,7 +23,6 @@ from torch import Tensor
 
 from marval.artifacts import read_json, replacing, write_json
 from marval.errors import UserError
-from marval.models.tokenizer import tokens_from_moments
 
 STATE, INFO = "state.json", "dataset_info.json"  # names that `datasets` gives them
 
@@ -125,12 +124,6 @@ class LatentBatches:
         mean, std = torch.from_numpy(stored).chunk(2, dim=1)
         centre, scale = self.mean.view(1, -1, 1, 1), self.std.view(1, -1, 1, 1)
         return torch.cat([(mean - centre) / scale, std / scale], dim=1)
-
-    def draw(self, batch: int) -> tuple[Tensor, Tensor]:
-        """Tokens `(batch, h w, C)` and labels of rows drawn with replacement, from torch's global generator."""
-        index = torch.randint(len(self), (batch,))
-        moments = self.moments(index)
-        return tokens_from_moments(moments, torch.randn_like(moments.chunk(2, dim=1)[0])), self.labels[index]
 
 
 def _map_shard(path: Path) -> pa.Table:

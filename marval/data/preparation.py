@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from marval.artifacts import write_json
-from marval.data.collection import Listing, Reader
-from marval.data.held_out import write_batches
-from marval.data.hub import HubConfig, open_hub
-from marval.data.image_folder import ImageFolderConfig, open_folder
-from marval.data.images import read_images
+from marval.artifacts import replacing, write_json
+from marval.data.collection import Listing, Reader, read_images
+from marval.data.images import TRAIN
 from marval.data.index import Index, choose, make_index, write_index
+from marval.data.sources.files import FileSource
 from marval.data.verification import Checked, verify
 from marval.errors import UserError
 
@@ -23,27 +22,27 @@ NAMED = 5  # damaged images in an error message; the log has all
 BATCH = 256
 
 
-def prepare_files(config: ImageFolderConfig | HubConfig, folder: Path, partial: Path, label: str) -> None:
+def prepare_files(source: FileSource, folder: Path, partial: Path, label: str) -> None:
     """Write train.parquet, test.npz and classes.json to `folder`; `partial` keeps what an interruption would lose.
 
     Raises UserError where too many images are damaged, or a class has too few.
     """
-    collection = open_hub(config) if isinstance(config, HubConfig) else open_folder(config)
+    collection = source.collection()
     if collection.note:
-        _tell(f"{label}: {collection.note}")
+        _announce(f"{label}: {collection.note}")
     train, held_out = collection.train, collection.held_out
     files = _joined(train, held_out) if held_out else train
     checked = verify(collection.reader, files.places, partial / "checked", label)
-    _report_damaged(files.places, checked, config.max_damaged)
+    _report_damaged(files.places, checked, source.max_damaged)
     count = len(train.places)
-    hold_out = 0 if held_out else config.held_out
-    index = make_index(train, checked[:count], collection.names, hold_out, config.seed)
-    _tell(f"{label}: {_summary(index, checked)}")
+    hold_out = 0 if held_out else source.held_out
+    index = make_index(train, checked[:count], collection.names, hold_out, source.seed)
+    _announce(f"{label}: {_summary(index, checked)}")
     rows = index.held_out
     if held_out:
-        rows = count + _choose_held_out(held_out, checked[count:], index, config)
-    write_index(folder / "train.parquet", index)
-    _write_held_out(folder / "test.npz", collection.reader, files, checked, rows, config.size)
+        rows = count + _choose_held_out(held_out, checked[count:], index, source)
+    write_index(folder / TRAIN, index)
+    _write_held_out(folder / "test.npz", collection.reader, files, checked, rows, source.size)
     write_json(folder / "classes.json", collection.names)
 
 
@@ -76,18 +75,18 @@ def _summary(index: Index, checked: Sequence[Checked]) -> str:
     )
 
 
-def _tell(message: str) -> None:
+def _announce(message: str) -> None:
     logging.getLogger("marval").info("%s", message)
     sys.stderr.write(f"{message}\n")
 
 
 def _choose_held_out(
-    listing: Listing, checked: Sequence[Checked], index: Index, config: ImageFolderConfig | HubConfig
+    listing: Listing, checked: Sequence[Checked], index: Index, source: FileSource
 ) -> np.ndarray:
     """Rows of a listing of its own; no damaged image, and none that is also in the training set."""
     trained = set(index.sha256)
     good = np.array([c.problem is None and c.sha256 not in trained for c in checked], dtype=bool)
-    return choose(listing.labels, good, config.held_out, config.seed)
+    return choose(listing.labels, good, source.held_out, source.seed)
 
 
 def _write_held_out(
@@ -102,4 +101,21 @@ def _write_held_out(
         read_images(reader, [files.places[r] for r in part], [checked[r].sha256 for r in part], size)
         for part in np.split(rows, range(BATCH, len(rows), BATCH))
     )
-    write_batches(path, (len(rows), size, size, 3), batches, files.labels[rows])
+    _write_batches(path, (len(rows), size, size, 3), batches, files.labels[rows])
+
+
+def _write_batches(
+    path: Path, shape: tuple[int, ...], batches: Iterable[np.ndarray], labels: np.ndarray
+) -> None:
+    """ADM's convention: arr_0, uint8 of `shape` `(n, H, W, 3)`, in batches; arr_1, labels `(n,)`.
+
+    Written as the batches are read: memory holds one. Photographs: not compressed.
+    """
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        with archive.open(zipfile.ZipInfo("arr_0.npy"), "w", force_zip64=True) as stream:
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            for batch in batches:
+                stream.write(np.ascontiguousarray(batch).tobytes())
+        with archive.open(zipfile.ZipInfo("arr_1.npy"), "w") as stream:
+            np.lib.format.write_array(stream, labels, allow_pickle=False)

@@ -1,4 +1,6 @@
-"""Settings of the stage `encode`."""
+"""Settings of the stage `encode`; free of torch, so that reading a preset stays quick."""
+
+from __future__ import annotations
 
 from pydantic import Field
 
@@ -6,7 +8,7 @@ from marval.config import Config
 
 
 class EncodeConfig(Config):
-    """Settings of the `encode` stage."""
+    """Section `encode`."""
 
     mirror: bool = Field(description="keep the latents of each image's mirror image as well")
     batch: int = Field(256, gt=0, description="images that the autoencoder sees at once")

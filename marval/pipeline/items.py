@@ -114,30 +114,25 @@ def _reproduction(preset: Preset) -> Item:
     show = preset.showcase
     return {
         "preset": preset.name,
-        "train": _train_file(preset),
         "first_seed": preset.seeds[0],
         "shown_model": f"{show.model}/seed-{show.seed}",
         "shown_variant": show.variant,
     }
 
 
-def _train_file(preset: Preset) -> str:
-    return "train.npz" if preset.prepare.data == "digits" else "train.parquet"
-
-
 def _tokenizer_and_judges(preset: Preset) -> Iterator[tuple[str, Item]]:
     """Trained by a stage, or published weights from the registry."""
-    base, train = {"preset": preset.name}, {"train": _train_file(preset)}
+    base = {"preset": preset.name}
     if isinstance(preset.tokenizer, OfficialTokenizer):
         file = str(path_of(preset.tokenizer.official))
         yield "official", {**base, "variant": "tokenizer", "file": file, "model": "tokenizer"}
     else:
-        yield "tokenizers", {**base, **train}
+        yield "tokenizers", base
     if preset.judges.kind == "published":
         files = {name.replace("-", "_"): str(path_of(name)) for name in PUBLISHED_JUDGES}
         yield "published_judges", {**base, **files}
     else:
-        yield "miniature_judges", {**base, **train}
+        yield "miniature_judges", base
 
 
 def render() -> str:

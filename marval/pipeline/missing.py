@@ -11,23 +11,13 @@ from itertools import groupby
 from pathlib import Path
 
 from marval import weights
-from marval.data.image_folder import ImageFolderConfig
-from marval.pipeline.graph import Graph
+from marval.errors import Missing
+from marval.pipeline.graph import Graph, Stage
 from marval.pipeline.preset import AnyPreset, Preset
-from marval.pipeline.reading import preset_path
 from marval.weights.registry import WEIGHTS
 
+PREPARE = "prepare"
 READS_IMAGES = "reads_images"  # noted in dvc.yaml of stages that read training images from where they are
-
-
-@dataclass(frozen=True)
-class Missing:
-    """One file or folder that is not there."""
-
-    path: Path  # where it belongs
-    what: str
-    source: str  # its size, where known, and from where
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -45,9 +35,8 @@ def missing_inputs(preset: AnyPreset, outside: Iterable[Path], reads_images: boo
     entries = {path.parts[1]: None for path in absent if path.parts[0] == str(WEIGHTS)}
     found = [_of_weights(item, preset.name) for item in weights.missing(entries)]
     found += [_of_project(path) for path in absent if path.parts[0] != str(WEIGHTS) and not path.exists()]
-    section = preset.prepare if isinstance(preset, Preset) else None
-    if reads_images and isinstance(section, ImageFolderConfig):
-        found += _of_images(section, preset.name)
+    if reads_images and isinstance(preset, Preset):
+        found += preset.prepare.missing()
     return tuple(found)
 
 
@@ -57,10 +46,15 @@ def nodes_of(graph: Graph, presets: Mapping[str, AnyPreset]) -> list[Node]:
     for stage in graph.stages.values():
         makers = frozenset({*graph.inputs(stage).values(), *graph.settings_files(stage).values()})
         preset = presets.get(stage.preset or "")
-        reads = bool(stage.meta.get(READS_IMAGES))
+        reads = bool(stage.meta.get(READS_IMAGES)) and not _has_copies(preset, stage)
         lacks = () if preset is None else missing_inputs(preset, graph.outside(stage), reads)
         nodes.append(Node(stage.address, makers, lacks))
     return nodes
+
+
+def _has_copies(preset: AnyPreset | None, stage: Stage) -> bool:
+    """Whether a stage finds the images among the results, where the source has them copied."""
+    return stage.kind != PREPARE and isinstance(preset, Preset) and preset.prepare.copies_images
 
 
 def _of_weights(item: weights.Wanted, preset: str) -> Missing:
@@ -71,18 +65,6 @@ def _of_weights(item: weights.Wanted, preset: str) -> Missing:
         source=f"{item.file.size}, {item.file.urls[0]}",
         remedy=f"`make weights PRESET={preset}` fetches weights; a file that you put there is checked and used",
     )
-
-
-def _of_images(section: ImageFolderConfig, preset: str) -> list[Missing]:
-    folder = Path(section.folder)
-    if (folder / "train").is_dir():
-        return []
-    remedy = (
-        f"link the folder of images, `ln -s /path/to/images {folder}`, or change prepare.folder in "
-        f"{preset_path(preset)}"
-    )
-    what = "training images, train/CLASS/IMAGE"
-    return [Missing(folder / "train", what, "ImageNet: https://image-net.org, after registration", remedy)]
 
 
 def _of_project(path: Path) -> Missing:

@@ -8,15 +8,14 @@ import numpy as np
 import torch
 
 from marval.artifacts import read_json, read_npz, write_csv, write_json
-from marval.data.digits import DigitsConfig
-from marval.data.images import ImageSet, open_images
+from marval.data.images import ImageSet
 from marval.methods.judge import JudgeMethod
 from marval.pipeline.run import Context
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from metrics.judges import KINDS, Cnn, Judge, JudgeConfig, JudgesConfig, build, quality
 from metrics.judges.base import to_bchw
-from metrics.real import NO_CROP, ArrayImages
+from metrics.real import ArrayImages
 from metrics.reference import make_reference
 
 LOG_EVERY = 20
@@ -26,7 +25,7 @@ def run(context: Context) -> None:
     """Write the four judges, their held-out quality, their curves and the reference statistics."""
     files, settings = context.files, context.preset.judges
     assert isinstance(settings, JudgesConfig)
-    train, test = open_images(files.data, context.preset.prepare), read_npz(files.held_out)
+    train, test = context.preset.prepare.open_training(files.data), read_npz(files.held_out)
     names = read_json(files.class_names)
     held_out = to_bchw(test["arr_0"]), torch.from_numpy(test["arr_1"])
     qualities, curves, trained = [], {}, {}
@@ -40,9 +39,9 @@ def run(context: Context) -> None:
         trained[kind] = judge
     cnn = trained["cnn"]
     assert isinstance(cnn, Cnn)
-    prepared = context.preset.prepare
-    crop = NO_CROP if isinstance(prepared, DigitsConfig) else f"adm-{prepared.size}"
-    real = ArrayImages(train.images(np.arange(len(train))), train.labels, str(files.data), crop)
+    real = ArrayImages(
+        train.images(np.arange(len(train))), train.labels, str(files.data), context.preset.prepare.crop
+    )
     make_reference(real, cnn).save(context.output(files.judges / "reference.npz"))
     write_json(context.output(files.judges / "quality.json"), qualities)
     steps = sorted({step for curve in curves.values() for step in curve})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from marval.data.crop import centre_crop
+from marval.data.decoding import centre_crop
 
 
 def noise(width, height, seed=0):

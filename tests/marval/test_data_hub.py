@@ -8,9 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from marval.data.hub import HubConfig
-from marval.data.images import open_images
-from marval.data.preparation import prepare_files
+from marval.data.sources.hub import HubDataset
 from marval.errors import UserError
 
 SIZE = 8
@@ -53,7 +51,7 @@ def config(folder, **changes):
         "data": "hub", "dataset": str(folder), "image": "picture", "label": "kind", "size": SIZE, "held_out": 1,
         "max_damaged": 2,
     }  # fmt: skip
-    return HubConfig.model_validate({**settings, **changes})
+    return HubDataset.model_validate({**settings, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +61,7 @@ def checked(tmp_path_factory):
 
 
 def prepare(settings, out, checked=None):
-    prepare_files(settings, out / "data", checked or out / "runs", "prepare@test")
+    settings.prepare(out / "data", checked or out / "runs", "prepare@test")
     return pq.read_table(out / "data/train.parquet").to_pylist()
 
 
@@ -76,7 +74,7 @@ def test_rows_are_the_images(folder, checked, tmp_path, capsys):
         "copy of train:1", "not an image", "cannot be read: no image in this row",
     ]  # fmt: skip
     assert "damaged image, not used: train:10 (not an image)" in capsys.readouterr().err
-    images = open_images(tmp_path / "data", settings)
+    images = settings.open_training(tmp_path / "data")
     used = [n for n, row in enumerate(rows) if row["problem"] is None]
     assert len(used) == 7  # two are held out
     order = np.random.default_rng(0).permutation(7)
@@ -103,7 +101,7 @@ def test_a_folder_of_parquet_files_is_read_too(tmp_path, monkeypatch):
     settings = config(tmp_path / "plain")
     rows = prepare(settings, tmp_path)
     used = [n for n, row in enumerate(rows) if row["problem"] is None]
-    found = open_images(tmp_path / "data", settings).images(np.arange(4))
+    found = settings.open_training(tmp_path / "data").images(np.arange(4))
     assert np.array_equal(found, [pixels(n) for n in used])
 
 

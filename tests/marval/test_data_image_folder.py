@@ -11,9 +11,8 @@ import pytest
 from PIL import Image
 
 from marval.data import imagenet, verification
-from marval.data.image_folder import FolderReader, ImageFolderConfig
-from marval.data.images import open_images, read_images
-from marval.data.preparation import prepare_files
+from marval.data.collection import read_images
+from marval.data.sources.image_folder import FolderReader, ImageFolder
 from marval.errors import UserError
 
 SIZE = 16
@@ -47,16 +46,16 @@ def write(root, files):
 
 def config(root, **changes):
     settings = {"data": "image-folder", "folder": str(root), "size": SIZE, "held_out": 1, "max_damaged": 3}
-    return ImageFolderConfig.model_validate({**settings, **changes})
+    return ImageFolder.model_validate({**settings, **changes})
 
 
 def prepare(root, out, **changes):
-    prepare_files(config(root, **changes), out / "data", out / "runs", "prepare@test")
+    config(root, **changes).prepare(out / "data", out / "runs", "prepare@test")
     return pq.read_table(out / "data/train.parquet").to_pylist()
 
 
 def opened(root, out):
-    return open_images(out / "data", config(root))
+    return config(root).open_training(out / "data")
 
 
 PLAIN = {

@@ -9,11 +9,11 @@ import torch
 
 from marval.data.encoding import encode_shards, shard_names
 from marval.data.images import ImageSet
-from marval.data.latents import EncodeConfig, LatentBatches, LatentRows, read_notes, write_index, write_shard
+from marval.data.latents import LatentBatches, LatentRows, read_notes, write_index, write_shard
 from marval.data.normaliser import ChannelStatistics, fixed, measured
+from marval.data.settings import EncodeConfig
 from marval.errors import UserError
-from marval.models.settings import TokenizerConfig
-from marval.models.tokenizer import Tokenizer, build_autoencoder, from_bytes, tokens_from_moments
+from marval.models.tokenizer import Tokenizer, TokenizerConfig, build_autoencoder, from_bytes
 from marval.stages.encode import assemble
 
 CHANNELS = 2
@@ -64,17 +64,6 @@ def test_normalises_as_it_reads(stored, tmp_path):
     assert np.allclose(read[0], (moments[7, 0] - 1) / 0.5)
     assert np.allclose(read[1], (moments[7, 1] + 2) / 4)
     assert np.allclose(read[2:], moments[7, 2:] / np.array([0.5, 4.0])[:, None, None])
-
-
-def test_draws_rows_then_noise(stored):
-    moments, labels = (torch.from_numpy(array) for array in stored)
-    torch.manual_seed(5)
-    tokens, drawn = LatentBatches.of(moments, labels).draw(30)
-    torch.manual_seed(5)
-    index = torch.randint(12, (30,))
-    noise = torch.randn_like(moments[index].chunk(2, dim=1)[0])
-    assert torch.equal(tokens, tokens_from_moments(moments[index], noise))
-    assert torch.equal(drawn, labels[index])
 
 
 def test_opens_with_datasets(stored, tmp_path):

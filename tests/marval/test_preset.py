@@ -71,10 +71,14 @@ def test_lists_in_the_repository_are_fresh(root, monkeypatch):
             ["prepare.test_fration is not a setting", "'test_fraction'?"],
         ),
         ("test_fraction: 0.25", "test_fraction: 2", ["prepare.test_fraction is 2", "less than 1"]),
-        ("data: digits", "data: digit", ["prepare.data is 'digit'; did you mean 'digits'?"]),
-        ("data: digits", "data: 3", ["prepare.data is 3; valid: digits, hub, image-folder"]),
-        ("  data: digits\n", "", ["prepare.data is missing"]),
-        ("data: digits", "data: hub", ["prepare.test_fraction is not a setting"]),
+        ("data: digits8", "data: digits", ["prepare.data is 'digits'; did you mean 'digits8'?"]),
+        (
+            "data: digits8",
+            "data: 3",
+            ["prepare.data is 3; valid: digits8, fashion-mnist, hub, image-folder, mnist-5k"],
+        ),
+        ("  data: digits8\n", "", ["prepare.data is missing"]),
+        ("data: digits8", "data: hub", ["prepare.test_fraction is not a setting"]),
         ("mirror: false", "mirror: perhaps", ["encode.mirror is 'perhaps'", "valid boolean"]),
         ("heads: 2", "heads: 3", ["teacher.model", "32 is not divisible by heads 3"]),
         (

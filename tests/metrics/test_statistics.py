@@ -111,7 +111,7 @@ def test_crop_is_adms_and_recorded(way: str, ways: dict[str, str], scans: tuple,
 
 
 def test_centre_crop_halves_by_boxes_then_resizes(scans: tuple) -> None:
-    from marval.data.crop import centre_crop as of_the_training_images
+    from marval.data.decoding import centre_crop as of_the_training_images
 
     random = np.random.default_rng(0)
     tall = random.integers(0, 256, (70, 33, 3), dtype=np.uint8)  # shorter side 33: halved once, to 16 x 35

@@ -7,6 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
+from marval.data.images import open_pixels
+
 pytestmark = pytest.mark.slow
 
 
@@ -164,8 +166,9 @@ def test_showcase_fills_what_is_hidden_and_keeps_the_rest(finished):
 
 def test_neighbours_are_training_images(finished):
     results = finished.path / "results/smoke"
-    with np.load(results / "neighbours.npz") as arrays, np.load(results / "data/train.npz") as data:
-        train = {image.tobytes() for image in data["arr_0"]}
+    everything = open_pixels(results / "data/train.parquet")
+    train = {image.tobytes() for image in everything.images(np.arange(len(everything)))}
+    with np.load(results / "neighbours.npz") as arrays:
         assert all(image.tobytes() in train for row in arrays["neighbours"] for image in row)
         assert (np.diff(arrays["distances"], axis=1) >= 0).all()
 

@@ -10,35 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from marval.config import Config
 from marval.data import imagenet
 from marval.data.collection import Collection, Listing
+from marval.data.sources.files import FileSource
 from marval.errors import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset
-
-
-class HubConfig(Config):
-    """Section `prepare` for a data set of the hub."""
-
-    data: Literal["hub"]
-    dataset: str = Field(description="name on the hub, or a local folder: a saved data set, or its files")
-    subset: str | None = Field(None, description="configuration of the data set, where it has several")
-    revision: str | None = Field(None, description="commit or tag on the hub")
-    split: str = "train"
-    held_out_split: str | None = Field(
-        None, description="where to take held-out images; null: out of `split`"
-    )
-    image: str = Field("image", description="column")
-    label: str = Field("label", description="column, a ClassLabel")
-    imagenet_names: bool = Field(False, description="call the 1000 classes as for an ImageNet folder")
-    size: int = Field(ge=8, le=2048, description="side of the centre crop, pixels")
-    held_out: int = Field(gt=0, description="images of each class to hold out")
-    max_damaged: float = Field(
-        0.0, ge=0, description="damaged images to skip: a count, or a fraction below 1"
-    )
-    seed: int = Field(0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -59,20 +37,35 @@ class HubReader:
         return f"{place}:{self.splits[place.rsplit(':', 1)[0]]._fingerprint}"
 
 
-def hub_reader(config: HubConfig) -> HubReader:
-    """Reads by the places that the collection has."""
-    return _reader(config, _splits(config))
+class HubDataset(FileSource):
+    """Section `prepare` for a data set of the hub."""
+
+    data: Literal["hub"]
+    dataset: str = Field(description="name on the hub, or a local folder: a saved data set, or its files")
+    subset: str | None = Field(None, description="configuration of the data set, where it has several")
+    revision: str | None = Field(None, description="commit or tag on the hub")
+    split: str = "train"
+    held_out_split: str | None = Field(
+        None, description="where to take held-out images; null: out of `split`"
+    )
+    image: str = Field("image", description="column")
+    label: str = Field("label", description="column, a ClassLabel")
+    imagenet_names: bool = Field(False, description="call the 1000 classes as for an ImageNet folder")
+
+    def class_count(self) -> int | None:
+        return None
+
+    def reader(self) -> HubReader:
+        return _reader(self, _splits(self))
+
+    def collection(self) -> Collection:
+        splits = _splits(self)
+        names = _names(self, splits[self.split].features[self.label])
+        train, *rest = (_list(self, name, splits[name]) for name in splits)
+        return Collection(names, _reader(self, splits), train, rest[0] if rest else None)
 
 
-def open_hub(config: HubConfig) -> Collection:
-    """Load the data set; UserError where it cannot be had, or lacks a split or column."""
-    splits = _splits(config)
-    names = _names(config, splits[config.split].features[config.label])
-    train, *rest = (_list(config, name, splits[name]) for name in splits)
-    return Collection(names, _reader(config, splits), train, rest[0] if rest else None)
-
-
-def _reader(config: HubConfig, splits: dict[str, Dataset]) -> HubReader:
+def _reader(config: HubDataset, splits: dict[str, Dataset]) -> HubReader:
     from datasets import Image
 
     columns = {name: split.select_columns([config.image]) for name, split in splits.items()}
@@ -80,7 +73,7 @@ def _reader(config: HubConfig, splits: dict[str, Dataset]) -> HubReader:
     return HubReader(files, config.image)
 
 
-def _splits(config: HubConfig) -> dict[str, Dataset]:
+def _splits(config: HubDataset) -> dict[str, Dataset]:
     """The splits that are used, by name, the training split first."""
     names = [config.split] + ([config.held_out_split] if config.held_out_split else [])
     splits = {name: _load(config, name) for name in names}
@@ -94,11 +87,11 @@ def _splits(config: HubConfig) -> dict[str, Dataset]:
     return splits
 
 
-def _load(config: HubConfig, split: str) -> Dataset:
+def _load(config: HubDataset, split: str) -> Dataset:
     """One split; from the library's cache where there is no network."""
     import datasets
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it tells of every attempt to connect
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it reports every attempt to connect
     folder = Path(config.dataset).expanduser()
     try:
         if (folder / "dataset_dict.json").is_file():
@@ -115,14 +108,14 @@ def _load(config: HubConfig, split: str) -> Dataset:
         ) from error
 
 
-def _list(config: HubConfig, name: str, split: Dataset) -> Listing:
+def _list(config: HubDataset, name: str, split: Dataset) -> Listing:
     labels = np.asarray(split.select_columns([config.label]).with_format("numpy")[:][config.label])
     if labels.dtype.kind not in "iu" or (len(labels) and labels.min() < 0):
         raise UserError(f"split {name} of {config.dataset} has images without a label: choose another split")
     return Listing([f"{name}:{row}" for row in range(len(labels))], labels.astype(np.int64))
 
 
-def _names(config: HubConfig, feature: Any) -> list[str]:
+def _names(config: HubDataset, feature: Any) -> list[str]:
     names = getattr(feature, "names", None)
     if names is None:
         raise UserError(

@@ -11,29 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from marval.artifacts import read_json
-from marval.config import Config
 from marval.data import imagenet
 from marval.data.collection import Collection, Listing
-from marval.errors import UserError
+from marval.data.sources.files import FileSource
+from marval.errors import Missing, UserError
 
 CLASSES = "classes.json"  # {folder name: entity name}, in the folder, where the names of the class folders are not enough
-
-
-class ImageFolderConfig(Config):
-    """Section `prepare` for a folder of image files."""
-
-    data: Literal["image-folder"]
-    folder: str = Field(
-        description="holds train/<class>/ and perhaps val/<class>/; relative to the repository"
-    )
-    size: int = Field(ge=8, le=2048, description="side of the centre crop, pixels")
-    held_out: int = Field(
-        gt=0, description="images of each class to hold out: of val/, or else out of train/"
-    )
-    max_damaged: float = Field(
-        0.0, ge=0, description="damaged images to skip: a count, or a fraction below 1"
-    )
-    seed: int = Field(0, ge=0)
 
 
 @dataclass(frozen=True)
@@ -53,32 +36,59 @@ class FolderReader:
         return f"{place}:{status.st_size}:{status.st_mtime_ns}"
 
 
-def folder_reader(config: ImageFolderConfig) -> FolderReader:
-    """Reads by the places that the collection has."""
-    return FolderReader(Path(config.folder).expanduser())
+class ImageFolder(FileSource):
+    """Section `prepare` for a folder of image files; a class is a folder, labels follow the sorted names."""
 
-
-def open_folder(config: ImageFolderConfig) -> Collection:
-    """List the files; a class is a folder, labels follow the sorted names. UserError says what the folder lacks."""
-    reader = folder_reader(config)
-    if not (reader.root / "train").is_dir():
-        raise UserError(
-            f"prepare.folder is {config.folder}, which has no folder train: put the images at "
-            f"{reader.root / 'train/<class>/*'}, or name their folder"
-        )
-    classes = _folders(reader.root / "train")
-    train = _list(reader.root, "train", classes)
-    if not train.places:
-        raise UserError(f"{reader.root / 'train'} has no images: they belong in one folder for each class")
-    names, val = _names(reader.root, classes), reader.root / "val"
-    held_out_classes = _folders(val) if val.is_dir() else []
-    if unknown := sorted(set(held_out_classes) - set(classes)):
-        raise UserError(f"{val / unknown[0]} is a class that train does not have")
-    if held_out_classes:
-        return Collection(names, reader, train, _list(reader.root, "val", classes))
-    return Collection(
-        names, reader, train, None, f"{val} has no class folders: images are held out of train instead"
+    data: Literal["image-folder"]
+    folder: str = Field(
+        description="holds train/<class>/ and perhaps val/<class>/; relative to the repository"
     )
+    held_out: int = Field(
+        gt=0, description="images of each class to hold out: of val/, or else out of train/"
+    )
+
+    @property
+    def _root(self) -> Path:
+        return Path(self.folder).expanduser()
+
+    def class_count(self) -> int | None:
+        train = self._root / "train"
+        return len(_folders(train)) if train.is_dir() else None
+
+    def missing(self) -> list[Missing]:
+        if (self._root / "train").is_dir():
+            return []
+        return [
+            Missing(
+                path=self._root / "train",
+                what="training images, train/CLASS/IMAGE",
+                source="ImageNet: https://image-net.org, after registration",
+                remedy=f"link the folder of images, `ln -s /path/to/images {self.folder}`, or change prepare.folder",
+            )
+        ]
+
+    def reader(self) -> FolderReader:
+        return FolderReader(self._root)
+
+    def collection(self) -> Collection:
+        root = self._root
+        if not (root / "train").is_dir():
+            raise UserError(
+                f"prepare.folder is {self.folder}, which has no folder train: put the images at "
+                f"{root / 'train/<class>/*'}, or name their folder"
+            )
+        classes = _folders(root / "train")
+        train = _list(root, "train", classes)
+        if not train.places:
+            raise UserError(f"{root / 'train'} has no images: they belong in one folder for each class")
+        names, val = _names(root, classes), root / "val"
+        held_out_classes = _folders(val) if val.is_dir() else []
+        if unknown := sorted(set(held_out_classes) - set(classes)):
+            raise UserError(f"{val / unknown[0]} is a class that train does not have")
+        if held_out_classes:
+            return Collection(names, self.reader(), train, _list(root, "val", classes))
+        note = f"{val} has no class folders: images are held out of train instead"
+        return Collection(names, self.reader(), train, None, note)
 
 
 def _folders(parent: Path) -> list[str]:

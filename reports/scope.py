@@ -32,7 +32,7 @@ def scope_of(results: Results, paper: Paper) -> Scope:
     """
     settings, told = results.settings, paper.content["full_scale"]
     if not settings:
-        return Scope(None, ("the preset's file is not there, so its setting is not known",))
+        return Scope(None, ("settings.json is not there, so the setting is not known",))
     if not settings.get("prepare"):
         return Scope(None, ("there are no images, only time is measured",))
     model = _section(_section(settings, "teacher"), "model")
@@ -47,7 +47,7 @@ def scope_of(results: Results, paper: Paper) -> Scope:
 
 
 def _images(prepare: dict[str, Any], side: int) -> list[str]:
-    if prepare.get("data", "digits") == "digits":
+    if prepare.get("data") == "digits":
         return ["the images are handwritten digits, not ImageNet's"]
     return [] if prepare.get("size") == side else [f"the images do not have {side} pixels a side"]
 

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
-from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, Rule, difference
+from reports.claims.compare import DISTANCE, DIVERSITY, INCEPTION_SCORE, Comparison, Rule
 from reports.claims.model import Claim, Part, Verdict, above, below
-from reports.intervals import Estimate, ratio
+from reports.intervals import Estimate, difference, ratio
 from reports.paper import Paper
 from reports.results import Results
 from reports.scope import scope_of
 from reports.wording import limit
 
 
-def guidance(results: Results, paper: Paper) -> Claim:
-    entry, scope = paper.claims["C5"], scope_of(results, paper)
-    grid = {
-        w: v for w, v in results.guidance_grid(paper.best_guidance).items() if results.metric(v, DISTANCE)
-    }
+def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
+    """The scales are compared with their neighbours on distance, diversity and Inception Score."""
+    scope = scope_of(results, paper)
+    grid = {w: v for w, v in results.roles.guidance_grid.items() if results.metric(v, DISTANCE)}
     return Claim(
-        id="C5",
-        claim=entry["claim"],
-        short=entry["short"],
-        source=entry["source"],
+        entry,
         scope=str(scope),
         quantity="guidance scale w with the smallest distance (interval: scales not clearly worse)",
         paper=paper.best_guidance,
         estimate=_best_with_range(results, grid) if len(grid) >= 3 else None,
         parts=_parts(results, grid, paper.best_guidance if scope.is_full else None),
-        tolerances=entry["tolerances"],
-        beside=[],
     )
 
 
@@ -61,7 +56,7 @@ def _step(
 
 def _score_rises(results: Results, grid: dict[float, str], a: float, b: float) -> Part:
     title = f"Inception Score rises from w={limit(a)} to {limit(b)}"
-    return Comparison(title, "inception_score", grid[b], grid[a], above, 0.0, difference).part(results)
+    return Comparison(title, INCEPTION_SCORE, grid[b], grid[a], above, 0.0, difference).part(results)
 
 
 def _papers_best(results: Results, grid: dict[float, str], told: float) -> Part:

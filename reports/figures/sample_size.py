@@ -8,18 +8,18 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from reports.claims.compare import DISTANCE
-from reports.figures.style import COLOURS, Drawing, colour, finish
+from reports.figures.style import Drawing, colour, finish
 from reports.paper import Paper
 from reports.results import Results
+from reports.roles import REAL
 from reports.wording import number
 
 INFINITY = "frechet_distance_infinity"
-SHOWN = ("marval", "real")  # after the teacher with the most diffusion steps
 
 
 def against_sample_size(results: Results, paper: Paper) -> Drawing | None:
-    """Distance against 1/n for the longest teacher, the student and the real images."""
-    variants = [f"teacher-{paper.teacher_steps}", *SHOWN]
+    """Distance against 1/n for the paper's teacher, the student and the real images."""
+    variants = [*results.roles.pair(paper.teacher_steps), REAL]
     found = [(v, results.metric(v, DISTANCE), results.metric(v, INFINITY)) for v in variants]
     drawn = [(v, row, limit) for v, row, limit in found if row and limit and row.curve]
     if not drawn:
@@ -28,7 +28,7 @@ def against_sample_size(results: Results, paper: Paper) -> Drawing | None:
     axes = figure.subplots()
     told = []
     for variant, row, limit in drawn:
-        hue = COLOURS["real"] if variant == "real" else colour(variant)
+        hue = colour(results.roles.of(variant))
         axes.plot([1000 / n for n, _ in row.curve], [d for _, d in row.curve], "o", color=hue, label=variant)
         axes.errorbar(
             [0],

@@ -45,7 +45,7 @@ def component_shares(results: Results, paper: Paper) -> Drawing | None:
 
 def _shown(results: Results, paper: Paper) -> list[Speed]:
     """A row for each variant, mode and batch (of many, the ends); the first number of AR steps stands for the others."""
-    wanted = (f"teacher-{paper.teacher_steps}", "marval")
+    wanted = results.roles.pair(paper.teacher_steps)
     rows = [r for r in results.speed if r.shares and r.variant in wanted]
     smallest = min((size_of(r.model) or "" for r in rows), key=" BLH".find, default="")
     rows = [r for r in rows if (size_of(r.model) or "") == smallest]

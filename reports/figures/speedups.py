@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from reports.claims.speedup import bound_of
-from reports.figures.style import COLOURS, INK, WIDE, Drawing, finish
+from reports.figures.style import INK, WIDE, Drawing, colour, finish
 from reports.paper import Paper
 from reports.regimes import Regime, regimes, size_of
 from reports.results import Results
+from reports.roles import Role
 from reports.scope import scope_of
 from reports.wording import interval, limit, number
 
@@ -68,7 +69,7 @@ def _panel(axes: Axes, group: list[Regime]) -> None:
     axes.set_ylim(len(group) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     for y, r in zip(places, group, strict=True):
-        hue = COLOURS["marval"] if r.is_claimed else COLOURS["teacher"]
+        hue = colour(Role.STUDENT if r.is_claimed else Role.TEACHER)
         least = r.floor or r.arithmetic
         if least:
             axes.plot(

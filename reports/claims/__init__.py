@@ -1,7 +1,7 @@
 """The paper's claims, each tested from result files: an entry of paper.yaml names the module of this package that tests it.
 
-Such a module has one public function, `check(entry, results, paper) -> Claim`, which is called where the preset has the roles that the
-entry names. It raises nothing for what else is missing: that is a part which is not attempted.
+Such a module's function `check(entry, results, paper) -> Claim` is called where the preset has the roles that the entry names.
+It raises nothing for what else is missing: that is a part which is not attempted.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class QualityTables(Cells):
             {self.distance(): "min", "IS": "max", "s/image": "min"},
             [
                 "s/image (seconds for an image) and speed-up: batch 1, eager, against the "
-                f"{self.paper.teacher_steps}-step teacher with the same number of AR steps. Section “At what cost?” has every other regime.",
+                f"{self.paper.teacher_steps}-step teacher with the same number of AR steps. Section “At what cost?” has every "
+                "other regime.",
                 "NFE: head evaluations for one image, both branches of guidance counted.",
                 *self._borrowed(shown),
             ],

@@ -100,8 +100,8 @@ def _others(results: Results, paper: Paper) -> str:
     if not found:
         return ""
     least, most = (f(found, key=lambda r: r.speedup.value) for f in (min, max))
-    told = [f"{interval(r.speedup)} times ({r.name})" for r in (least, most)]
-    return told[0] if least is most else f"{told[0]} to {told[1]}"
+    ends = [f"{interval(r.speedup)} times ({r.name})" for r in (least, most)]
+    return ends[0] if least is most else f"{ends[0]} to {ends[1]}"
 
 
 def _scope_note(results: Results, paper: Paper, claims: list[Claim]) -> str:

@@ -121,7 +121,7 @@ def sizes(results: Results) -> list[str]:
 
 
 def claimed(found: Iterable[Regime], ar_steps: int | None) -> Regime | None:
-    """The claim's regime: batch 1, eager, on an accelerator if there is one, size B if sizes are told, the preset's AR steps."""
+    """The claim's regime: batch 1, eager, on an accelerator and of size B where there are any, the preset's AR steps."""
 
     def order(regime: Regime) -> tuple[bool, bool, bool]:
         row = regime.student

@@ -180,8 +180,8 @@ class Results:
         """What held-out real images score, or else what the protocol notes of the real training images."""
         if row := self.metric(REAL, name):
             return row.estimate.value
-        told = (rows[name].protocol.get("real") for rows in self.metrics.values() if name in rows)
-        return next((float(value) for value in told if value is not None), None)
+        noted = (rows[name].protocol.get("real") for rows in self.metrics.values() if name in rows)
+        return next((float(value) for value in noted if value is not None), None)
 
     def device(self, row: Speed) -> str:
         """What a row was timed on; an accelerator that the row does not name, by the name that a stage's record has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -28,22 +29,22 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     )
 
 
-def _parts(results: Results, grid: dict[float, str], told: float | None) -> list[Part]:
-    """`told` is the paper's best scale, to which full scope is held."""
+def _parts(results: Results, grid: dict[float, str], printed: float | None) -> list[Part]:
+    """`printed` is the paper's best scale, to which full scope is held."""
     if len(grid) < 3:
         why = f"an optimum inside the grid needs three guidance scales, measured: {len(grid)}"
         return [Part("best inside the grid", Verdict.NOT_ATTEMPTED, why)]
     best, scales = _best(results, grid), list(grid)
     parts = [_inside(results, grid, best)]
-    if told in grid:
-        parts.append(_papers_best(results, grid, told))
+    if printed in grid:
+        parts.append(_papers_best(results, grid, printed))
     steps = list(pairwise(scales))
     rising = [(a, b) for a, b in steps if a >= best]
     parts += [_step(results, grid, "distance rises", DISTANCE, a, b, above) for a, b in rising]
-    if told is None or results.metric(grid[best], DIVERSITY):
+    if printed is None or results.metric(grid[best], DIVERSITY):
         parts += [_step(results, grid, "diversity falls", DIVERSITY, a, b, below) for a, b in steps]
     # Table 3 has the Inception Score rising at every step; on a proxy, whose score is soon at its ceiling, from end to end
-    ends = steps if told is not None else [(scales[0], scales[-1])]
+    ends = steps if printed is not None else [(scales[0], scales[-1])]
     return parts + [_score_rises(results, grid, a, b) for a, b in ends]
 
 
@@ -59,11 +60,13 @@ def _score_rises(results: Results, grid: dict[float, str], a: float, b: float) -
     return Comparison(title, INCEPTION_SCORE, grid[b], grid[a], above, 0.0, difference).part(results)
 
 
-def _papers_best(results: Results, grid: dict[float, str], told: float) -> Part:
+def _papers_best(results: Results, grid: dict[float, str], printed: float) -> Part:
     """The paper's best scale against the best of the others."""
-    others = {w: v for w, v in grid.items() if w != told}
+    others = {w: v for w, v in grid.items() if w != printed}
     rival = others[_best(results, others)]
-    return Comparison(f"w={limit(told)} is the best", DISTANCE, grid[told], rival, below, 1.0).part(results)
+    return Comparison(f"w={limit(printed)} is the best", DISTANCE, grid[printed], rival, below, 1.0).part(
+        results
+    )
 
 
 def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
@@ -78,26 +81,13 @@ def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
     if best in ends:
         rival = min(inner, key=lambda w: results.metrics[grid[w]][DISTANCE].estimate.value)
         part = Comparison(name, DISTANCE, grid[rival], grid[best], below, 1.0).part(results)
-        return Part(
-            name,
-            part.verdict,
-            f"the best scale is an end of the grid, w={limit(best)}: {part.why}",
-            part.estimate,
-            1.0,
-            files=part.files,
-        )
+        return replace(part, why=f"the best scale is an end of the grid, w={limit(best)}: {part.why}")
     against = [Comparison(name, DISTANCE, grid[best], grid[end], below, 1.0).part(results) for end in ends]
     order = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED, Verdict.REPRODUCED)
     worst = min(against, key=lambda part: order.index(part.verdict))
+    why = f"the smallest distance is at w={limit(best)}: {worst.why}"
     files = tuple(dict.fromkeys(file for part in against for file in part.files))
-    return Part(
-        name,
-        worst.verdict,
-        f"the smallest distance is at w={limit(best)}: {worst.why}",
-        worst.estimate,
-        1.0,
-        files=files,
-    )
+    return replace(worst, why=why, files=files)
 
 
 def _best(results: Results, grid: dict[float, str]) -> float:

@@ -57,7 +57,7 @@ def _order_parts(results: Results, bound: float) -> list[Part]:
 
 
 def _beside(results: Results, paper: Paper) -> list[str]:
-    """Head evaluations for a whole image, both branches of guidance counted, where the preset tells the AR steps."""
+    """Head evaluations for a whole image, both branches of guidance counted, where the settings have the AR steps."""
     steps = results.ar_steps(results.roles.the(Role.STUDENT))
     if steps is None:
         return []

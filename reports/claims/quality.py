@@ -34,7 +34,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
         quantity=f"FID of MARVAL-{size}"
         if absolute
         else "Fréchet distance of the student over the teacher's",
-        paper=_told(paper, size) if absolute else paper.distance_ratio(size),
+        paper=_papers_fid(paper, size) if absolute else paper.distance_ratio(size),
         estimate=headline.estimate,
         parts=[*([absolute] if absolute else []), main, *_controls(results, paper.teacher_steps, slack)],
         beside=_against_few_steps(results),
@@ -66,21 +66,22 @@ def _controls(results: Results, steps: int, slack: float) -> list[Part]:
     return [comparison.part(results) for comparison in wanted]
 
 
-def _told(paper: Paper, size: str) -> float | None:
+def _papers_fid(paper: Paper, size: str) -> float | None:
     return paper.row("table1", size=size, role="student").get("fid")
 
 
 def _absolute(results: Results, paper: Paper, size: str, slack: float) -> Part:
     """At full scale the student's FID is also held to the paper's own, from above: better is no failure."""
-    name, told = f"FID against MARVAL-{size}'s", _told(paper, size)
+    name, printed = f"FID against MARVAL-{size}'s", _papers_fid(paper, size)
     student = results.roles.the(Role.STUDENT)
     measured = results.metric(student, DISTANCE)
-    if measured is None or told is None:
+    if measured is None or printed is None:
         return Part(name, Verdict.NOT_ATTEMPTED, f"FID of {student} was not measured")
-    bound = told * (1 + slack)
+    bound = printed * (1 + slack)
     trouble = untrusted(results, DISTANCE) or _other_protocol(measured, paper)
     verdict = Verdict.INCONCLUSIVE if trouble else below(measured.estimate, bound)
-    why = f"FID {interval(measured.estimate)} against the paper's {told:.{paper.decimals('fid')}f}, required below {limit(bound)}"
+    theirs = f"{printed:.{paper.decimals('fid')}f}"
+    why = f"FID {interval(measured.estimate)} against the paper's {theirs}, required below {limit(bound)}"
     why += f"; not decided because {trouble}" if trouble else ""
     return Part(name, verdict, why, measured.estimate, bound, files=(measured.file,))
 

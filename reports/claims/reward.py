@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from reports.claims.compare import ACCURACY, DISTANCE, DIVERSITY, Comparison
@@ -57,7 +58,7 @@ def _with_seeds(part: Part) -> Part:
     if part.verdict is Verdict.NOT_ATTEMPTED or len(gains) < 2:
         return part
     why = f"{part.why}; it rose on {sum(g > 0 for g in gains)} of {len(gains)} seeds"
-    return Part(part.name, part.verdict, why, part.estimate, part.bound, part.control, part.files)
+    return replace(part, why=why)
 
 
 def _price(results: Results) -> list[str]:

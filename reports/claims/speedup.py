@@ -51,7 +51,7 @@ def _own(paper: Paper, size: str | None) -> str:
 
 
 def _size(regime: Regime | None, scope: Scope) -> str | None:
-    """B, L or H, as the timed model's name tells or else the preset."""
+    """B, L or H, by the timed model's name, or else by the preset."""
     return (size_of(regime.student.model) if regime else None) or scope.size
 
 
@@ -93,9 +93,11 @@ def _setting(regime: Regime) -> tuple[str | None, int]:
 
 
 def _machine(regime: Regime, paper: Paper) -> str:
-    told = str(paper.content["full_scale"]["accelerator"])
+    accelerator = str(paper.content["full_scale"]["accelerator"])
     return (
-        "" if told in regime.device else f"; the paper's machine is one {told}, and the ratio depends on it"
+        ""
+        if accelerator in regime.device
+        else f"; the paper's machine is one {accelerator}, and the ratio depends on it"
     )
 
 

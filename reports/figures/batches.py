@@ -44,7 +44,7 @@ def time_by_batch(results: Results, paper: Paper) -> Drawing | None:
         figure,
         "time-by-batch",
         caption,
-        "; ".join(_told(row) for row in results.speed if row.variant in wanted),
+        "; ".join(_in_words(row) for row in results.speed if row.variant in wanted),
     )
 
 
@@ -77,7 +77,7 @@ def _decades(rows: list[Speed]) -> float:
     return log10(max(times) / min(times))
 
 
-def _told(row: Speed) -> str:
+def _in_words(row: Speed) -> str:
     floor = f", floor {number(1000 * row.floor_seconds)} ms" if row.floor_seconds else ""
     size = f"{row.model}, " if size_of(row.model) else ""
     return (

@@ -52,7 +52,7 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
         "that one step has to beat. Lower and further left is better. All times are of batch 1, eager, on one machine, as in the "
         "paper."
     )
-    return finish(figure, "quality-seconds", caption, _told(points, lambda x: seconds(x)))
+    return finish(figure, "quality-seconds", caption, _in_words(points, lambda x: seconds(x)))
 
 
 def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
@@ -75,7 +75,10 @@ def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
     axes.legend()
     caption = "Quality of the teacher by diffusion steps; bands are the one-step models with their intervals."
     return finish(
-        figure, "quality-diffusion-steps", caption, _told(points, lambda x: f"{number(x)} diffusion steps")
+        figure,
+        "quality-diffusion-steps",
+        caption,
+        _in_words(points, lambda x: f"{number(x)} diffusion steps"),
     )
 
 
@@ -89,14 +92,14 @@ def against_ar_steps(results: Results, paper: Paper) -> Drawing | None:
     figure, axes = _axes("AR steps K (log scale)", _distance(results))
     for base, points in groups.items():
         _series(axes, points, base, results.roles.of(base))
-    told = [point for points in groups.values() for point in points]
-    _logarithmic(axes, [p[0] for p in told])
+    shown = [point for points in groups.values() for point in points]
+    _logarithmic(axes, [p[0] for p in shown])
     axes.legend()
     return finish(
         figure,
         "quality-ar-steps",
         "Quality against the number of AR steps.",
-        _told(told, lambda x: f"K = {number(x)}"),
+        _in_words(shown, lambda x: f"K = {number(x)}"),
     )
 
 
@@ -118,14 +121,14 @@ def against_guidance(results: Results, paper: Paper) -> Drawing | None:
         _series(axes, points, "one step", Role.STUDENT)
         _floor(axes, results, name)
         axes.legend()
-    told = "; ".join(
-        f"{results.title(name)}: {_told(points, lambda x: f'w = {x:g}')}" for name, points in columns
+    words = "; ".join(
+        f"{results.title(name)}: {_in_words(points, lambda x: f'w = {x:g}')}" for name, points in columns
     )
     return finish(
         figure,
         "quality-guidance",
         "Distance and diversity against the guidance scale of distillation (Table 3).",
-        told,
+        words,
     )
 
 
@@ -225,7 +228,7 @@ def _distance(results: Results) -> str:
     return f"Fréchet distance\n({judge})" if judge else "Fréchet distance"
 
 
-def _told(points: Sequence[Point], x: Callable[[float], str]) -> str:
+def _in_words(points: Sequence[Point], x: Callable[[float], str]) -> str:
     """The figure in words."""
     shown = [p for p in points if math.isfinite(p[1].value)]
     return "; ".join(f"{variant} at {x(at)}: {interval(estimate)}" for at, estimate, variant in shown)

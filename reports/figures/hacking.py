@@ -27,20 +27,17 @@ def reward_hacking(results: Results) -> Drawing | None:
         return None
     figure = Figure()
     axes = figure.subplots()
-    told = []
+    labels = {name: results.title(name) for name in drawn} | {runs[0].reward: "training reward"}
     for i, (name, (steps, mean)) in enumerate(drawn.items()):
-        is_reward = name == runs[0].reward
-        label = "training reward" if is_reward else results.title(name)
         change = mean - mean[0]
         axes.plot(
             steps,
             change / (np.abs(change).max() or 1.0),
-            color=GREY if is_reward else SEQUENCE[i % len(SEQUENCE)],
+            color=GREY if name == runs[0].reward else SEQUENCE[i % len(SEQUENCE)],
             linestyle="--" if name == DISTANCE else "-",
             marker="o" if len(steps) < 30 else None,
-            label=label,
+            label=labels[name],
         )
-        told.append(f"{label} from {number(float(mean[0]))} to {number(float(mean[-1]))}")
     axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set(xlabel="step of reward fine-tuning", ylabel="change since the start\n(largest change = 1)")
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
@@ -48,7 +45,9 @@ def reward_hacking(results: Results) -> Drawing | None:
         "Training reward, unseen judges and distance during reward fine-tuning, mean over seeds. Judges that rise with the "
         "reward are a gain; a distance that rises with it is the price."
     )
-    return finish(figure, "reward-hacking", caption, "; ".join(told))
+    ends = [(labels[name], float(mean[0]), float(mean[-1])) for name, (_, mean) in drawn.items()]
+    words = "; ".join(f"{label} from {number(first)} to {number(last)}" for label, first, last in ends)
+    return finish(figure, "reward-hacking", caption, words)
 
 
 def _runs(results: Results) -> list[Watch]:

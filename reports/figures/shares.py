@@ -33,14 +33,14 @@ def component_shares(results: Results, paper: Paper) -> Drawing | None:
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="share of the time of an image (%)", xlim=(0, max(100.0, *left)))
     figure.legend(loc="outside upper center", ncols=4)
-    told = "; ".join(
+    words = "; ".join(
         f"{name}: " + ", ".join(f"{part} {number(100 * r.shares.get(part, 0.0))}%" for part in parts)
         for name, r in zip(names, shown, strict=True)
     )
     size = size_of(shown[0].model)
     model = f" (MAR-{size})" if size else ""
     caption = f"Where the time of an image goes{model}; what is missing to 100% is between the components."
-    return finish(figure, "component-shares", caption, told)
+    return finish(figure, "component-shares", caption, words)
 
 
 def _shown(results: Results, paper: Paper) -> list[Speed]:

@@ -30,11 +30,13 @@ def speedup_by_regime(results: Results, paper: Paper) -> Drawing | None:
         "waiting."
     )
     size = scope_of(results, paper).size
-    return finish(drawn(found, paper, size), "speedup-regimes", caption, "; ".join(_told(r) for r in found))
+    return finish(
+        drawn(found, paper, size), "speedup-regimes", caption, "; ".join(_in_words(r) for r in found)
+    )
 
 
 def drawn(found: list[Regime], paper: Paper, size: str | None = None) -> Figure:
-    """The figure, not yet rendered; `size` is that of models whose names do not tell."""
+    """The figure, not yet rendered; `size` is that of models whose names do not say it."""
     groups = grouped(found)
     rows = [len(group) for group in groups.values()]
     figure = Figure(figsize=(WIDE, AROUND + ROW * sum(rows) + 0.3 * (len(rows) - 1)))
@@ -125,7 +127,7 @@ def _scale(axes: Axes, found: list[Regime]) -> None:
     axes.set_xlim(min(0.9, min(shown) * 0.8), max(40.0, max(shown) * 1.15))
 
 
-def _told(r: Regime) -> str:
+def _in_words(r: Regime) -> str:
     factors = [("arithmetic alone", r.arithmetic), ("at the floor", r.floor if r.traffic else None)]
     extra = ", ".join(f"{name} {number(value)}" for name, value in factors if value)
     return f"{r.name}: {interval(r.speedup)} times" + (f" ({extra})" if extra else "")

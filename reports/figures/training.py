@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import cycle
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.style import SEQUENCE, WIDE, Drawing, finish
@@ -50,9 +53,8 @@ def main_curves(results: Results) -> list[str]:
 
 
 def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
-    columns = list(dict.fromkeys(c for stem in stems for c in results.curves[stem] if c not in LEFT_OUT))[
-        :PANELS
-    ]
+    curves = {stem: results.curves[stem] for stem in stems}
+    columns = list(dict.fromkeys(c for curve in curves.values() for c in curve if c not in LEFT_OUT))[:PANELS]
     if not columns:
         return None
     across = 2 if len(columns) > 1 else 1
@@ -64,26 +66,22 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
     for axes, column in zip(grid.flat, columns, strict=False):
         axes.set_title(_title(name, column), fontsize=8.5)
         axes.set_xlabel("step")
-        for i, stem in enumerate(stems):
-            curve = results.curves[stem]
-            if column in curve:
-                x, y = _thinned(curve.get("step") or list(range(len(curve[column]))), curve[column])
-                marker = "o" if len(x) < 3 else None  # a line of one point is invisible
-                axes.plot(
-                    x,
-                    y,
-                    marker=marker,
-                    color=SEQUENCE[i % len(SEQUENCE)],
-                    linewidth=1.2,
-                    label=_line(stem),
-                )
+        _panel(axes, curves, column)
     if len(stems) > 1:
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
-    told = "; ".join(_told(results, stem, columns) for stem in stems)
-    return finish(
-        figure, f"{CURVES}{name}", f"Training curves of {name} ({plural(len(stems), 'run')}).", told
-    )
+    caption = f"Training curves of {name} ({plural(len(stems), 'run')})."
+    words = "; ".join(_in_words(results, stem, columns) for stem in stems)
+    return finish(figure, f"{CURVES}{name}", caption, words)
+
+
+def _panel(axes: Axes, curves: dict[str, dict[str, list[float]]], column: str) -> None:
+    """A line for each run that has the column, in the run's own colour."""
+    for (stem, curve), hue in zip(curves.items(), cycle(SEQUENCE), strict=False):
+        if column in curve:
+            x, y = _thinned(curve.get("step") or list(range(len(curve[column]))), curve[column])
+            marker = "o" if len(x) < 3 else None  # a line of one point is invisible
+            axes.plot(x, y, marker=marker, color=hue, linewidth=1.2, label=_line(stem))
 
 
 def _title(name: str, column: str) -> str:
@@ -112,7 +110,7 @@ def _line(stem: str) -> str:
     return stem if seed is None else f"seed {seed}"
 
 
-def _told(results: Results, stem: str, columns: list[str]) -> str:
+def _in_words(results: Results, stem: str, columns: list[str]) -> str:
     curve = results.curves[stem]
     ends = []
     for column in columns:

@@ -33,7 +33,7 @@ class Cells:
         note = f"judge {row.judge}" if row.judge else ""
         return Cell(row.estimate, self.provenance.source(row.file), f"{note}, n={row.n}" if row.n else note)
 
-    def told(self, row: dict[str, Any], quantity: str, source: str = "") -> Cell:
+    def printed(self, row: dict[str, Any], quantity: str, source: str = "") -> Cell:
         """A number of the paper, with the decimals that it prints."""
         value = row.get(quantity)
         return plain(value, source) if value is None else plain(value, source, self.paper.decimals(quantity))

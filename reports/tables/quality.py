@@ -55,16 +55,16 @@ class QualityTables(Cells):
     def _system_row(self, variant: str, table: str) -> dict[str, Any]:
         """Beside the row of `table` that has this size and, in Table 1, the variant's role."""
         role = self.role_in_table_1(variant)
-        told = self.paper.row(table, size=self.size, **({"role": role} if table == "table1" else {}))
-        source = f"{self.paper.table(table)['source']}, row {told.get('model')}"
+        theirs = self.paper.row(table, size=self.size, **({"role": role} if table == "table1" else {}))
+        source = f"{self.paper.table(table)['source']}, row {theirs.get('model')}"
         return {
             "variant": variant,
             self.distance(): self.metric(variant, DISTANCE),
-            "paper FID": self.told(told, "fid", source),
+            "paper FID": self.printed(theirs, "fid", source),
             "IS": self.metric(variant, INCEPTION_SCORE),
-            "paper IS": self.told(told, INCEPTION_SCORE, source),
+            "paper IS": self.printed(theirs, INCEPTION_SCORE, source),
             "s/image": self.seconds(variant),
-            "paper s/image": self.told(told, "seconds_per_image", source),
+            "paper s/image": self.printed(theirs, "seconds_per_image", source),
             "speed-up": self.speedup(variant),
             "paper speed-up": plain(
                 self.paper.speedup(self.size) if role is Role.STUDENT else None,
@@ -96,15 +96,15 @@ class QualityTables(Cells):
     def _reward_row(self, row: Metric, before: Metric | None, after: Metric | None) -> dict[str, Any]:
         gain = difference(after.estimate, before.estimate) if before and after else None
         source = self.paper.table("table2")["source"]
-        told = [self.paper.row("table2", role=role) for role in (Role.STUDENT, Role.REINFORCED)]
+        theirs = [self.paper.row("table2", role=role) for role in (Role.STUDENT, Role.REINFORCED)]
         return {
             "judge": f"{row.title} ({row.judge})",
             "role": self.role(row),
             "before": self.cell(before) if before else plain(None),
             "after": self.cell(after) if after else plain(None),
             "gain": Cell(gain, self.provenance.source(row.file)) if gain else plain(None),
-            "paper before": self.told(told[0], row.name, source),
-            "paper after": self.told(told[1], row.name, source),
+            "paper before": self.printed(theirs[0], row.name, source),
+            "paper after": self.printed(theirs[1], row.name, source),
             "paper gain": self._papers_gain(row.name, source),
         }
 
@@ -125,14 +125,14 @@ class QualityTables(Cells):
         )
 
     def _guidance_row(self, scale: float, variant: str) -> dict[str, Any]:
-        told, source = self.paper.row("table3", guidance=scale), self.paper.table("table3")["source"]
+        theirs, source = self.paper.row("table3", guidance=scale), self.paper.table("table3")["source"]
         names = (DISTANCE, INCEPTION_SCORE, DIVERSITY, ACCURACY)
         return {
             "w": f"{scale:g}",
             "variant": variant,
             **{self.title(name): self.metric(variant, name) for name in names},
-            "paper FID": self.told(told, "fid", source),
-            "paper IS": self.told(told, INCEPTION_SCORE, source),
+            "paper FID": self.printed(theirs, "fid", source),
+            "paper IS": self.printed(theirs, INCEPTION_SCORE, source),
         }
 
     def ablations(self) -> Table:

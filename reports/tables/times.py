@@ -38,18 +38,18 @@ class TimeTables(Cells):
 
     def _size_row(self, size: str, variant: str, row: Speed) -> dict[str, Any]:
         student = self.roles.of(variant) is Role.STUDENT
-        told = self.paper.row("table1", size=size, role=self.role_in_table_1(variant))
+        theirs = self.paper.row("table1", size=size, role=self.role_in_table_1(variant))
         name = self.paper.content["paper" if student else "teacher_paper"]["name"]
-        source = f"{self.paper.table('table1')['source']}, row {told.get('model')}"
+        source = f"{self.paper.table('table1')['source']}, row {theirs.get('model')}"
         return {
             "model": f"{name}-{size}",
             "AR steps": plain(row.ar_steps),
             "diffusion steps": plain(row.diffusion_steps),
             "seconds/image": self.seconds(variant, size),
-            "paper seconds/image": self.told(told, "seconds_per_image", source),
+            "paper seconds/image": self.printed(theirs, "seconds_per_image", source),
             "speed-up": self.speedup(variant, size),
             "paper speed-up": plain(self.paper.speedup(size) if student else None, "computed from Table 1"),
-            "parameters, million (paper)": self.told(told, "parameters_million", source),
+            "parameters, million (paper)": self.printed(theirs, "parameters_million", source),
             "device": self.results.device(row),
         }
 
@@ -179,7 +179,7 @@ class TimeTables(Cells):
 
 
 def _model(row: Speed) -> str:
-    """A model by its name where that says more than the weights' name, which the variant tells too."""
+    """A model by its name where that says more than the weights' name, which the variant says too."""
     size = size_of(row.model)
     return f"MAR-{size}" if size else row.model if row.model.startswith("mar-") else ""
 

@@ -1,4 +1,4 @@
-"""Tables that tell how far the others can be trusted: the judges, the price of the reward, the authors' own figures."""
+"""Tables that show how far the others can be trusted: the judges, the price of the reward, the authors' own figures."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ class TrustTables(Cells):
 
     def _watched(self) -> list[str]:
         """For each tuned model, from which step on something contradicts the training reward."""
-        told = []
+        notes = []
         for name, watch in self.results.watches.items():
             if watch.step is None:
-                told.append(
+                notes.append(
                     f"{name}: the unseen judges agree with the training reward at every step looked at."
                 )
             else:
                 reasons = "; ".join(f"{alarm['quantity']}: {alarm['reason']}" for alarm in watch.alarms)
-                told.append(
+                notes.append(
                     f"{name}: from step {watch.step} on something contradicts the training reward ({reasons})."
                 )
-        return told
+        return notes
 
     def paper_rows(self) -> Table:
         """The paper's own system-level table and that of MAR's authors."""
         rows = [
             {
                 "model": row["model"],
-                "guidance": self.told(row, "guidance"),
-                "FID": self.told(row, "fid"),
-                "IS": self.told(row, "inception_score"),
-                "seconds/image": self.told(row, "seconds_per_image"),
-                "parameters, million": self.told(row, "parameters_million"),
+                "guidance": self.printed(row, "guidance"),
+                "FID": self.printed(row, "fid"),
+                "IS": self.printed(row, "inception_score"),
+                "seconds/image": self.printed(row, "seconds_per_image"),
+                "parameters, million": self.printed(row, "parameters_million"),
                 "source": self.paper.table(table)["source"],
                 "measured by": command(row["preset"]) if "preset" in row else "",
             }

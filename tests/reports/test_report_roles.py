@@ -45,7 +45,7 @@ def rename(project: Path) -> None:
         old.rmdir()
 
 
-def told(results: Results, spell: Callable[[str], str]) -> tuple[Any, dict[str, str]]:
+def findings(results: Results, spell: Callable[[str], str]) -> tuple[Any, dict[str, str]]:
     """(claims without hashes, the paper's tables), each text in another spelling."""
     rows = as_rows(evaluate(results, Paper()), results)
     for row in rows:
@@ -62,9 +62,9 @@ def with_other_names(text: str) -> str:
 
 
 def test_claims_and_tables_are_equal_whatever_the_variants_are_called(project: Path) -> None:
-    before = told(made_up.opened(project), with_other_names)
+    before = findings(made_up.opened(project), with_other_names)
     rename(project)
-    after = told(made_up.opened(project), lambda text: text)
+    after = findings(made_up.opened(project), lambda text: text)
     assert after[0] == before[0]
     assert after[1] == before[1]
     assert {row["verdict"] for row in after[0]} == {"reproduced"}

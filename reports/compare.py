@@ -15,14 +15,12 @@ from reports.page import environment, last_started
 from reports.provenance import Provenance
 from reports.results import Results, natural
 from reports.tables.table import Cell, Table
-from reports.wording import MISSING, interval, metric_title
+from reports.wording import MISSING, interval
 
 
-def write_comparison(
-    first: Path, second: Path, output: Path, presets: Path = Path("workflow/presets")
-) -> Path:
+def write_comparison(first: Path, second: Path, output: Path) -> Path:
     """Write a page that compares two results folders, each with a report; returns `output`."""
-    sides = [Results.open(root.name, root, presets) for root in (first, second)]
+    sides = [Results.open(root.name, root) for root in (first, second)]
     names = _names(first, second)
     claims = [read_claims(side.root) for side in sides]
     provenances = [Provenance(side, prefix) for side, prefix in zip(sides, ("first", "second"), strict=True)]
@@ -70,7 +68,7 @@ def _scores(sides: list[Results], names: list[str], provenances: list[Provenance
             rows.append(
                 {
                     "variant": variant,
-                    "metric": metric_title(metric),
+                    "metric": one.title,
                     names[0]: Cell(one.estimate, provenances[0].source(one.file), one.judge),
                     names[1]: Cell(two.estimate, provenances[1].source(two.file), two.judge),
                     "second minus first": _change(one, two),

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from reports.intervals import Estimate
+from reports.roles import Roles
 
+TRAINING_REWARD = "training reward"  # the role of the judge that reward fine-tuning maximises
 SHARES = ("encoder", "decoder", "head", "tokenizer")
 
 # what readers raise for a file that is cut off, of another format, or of another shape than agreed
 DAMAGE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, SyntaxError),
-    *(csv.Error, struct.error, yaml.YAMLError, zipfile.BadZipFile, zlib.error),
+    *(csv.Error, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
 
@@ -32,6 +32,7 @@ class Metric:
 
     variant: str
     name: str
+    title: str  # for people
     estimate: Estimate
     n: int | None
     judge: str
@@ -42,8 +43,13 @@ class Metric:
     curve: tuple[tuple[int, float], ...] = ()  # (n, value) at fewer images
 
     @property
+    def judge_role(self) -> str:
+        """`training reward` or `unseen judge` for a score of single images; empty for a measure of the whole set."""
+        return str(self.protocol.get("role") or "")
+
+    @property
     def is_training_reward(self) -> bool:
-        return "training" in str(self.protocol.get("role", ""))
+        return self.judge_role == TRAINING_REWARD
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,20 @@ class Skipped:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """watch/MODEL-sSEED.json: what the judges say of a model while it is tuned by reward.
+
+    `rows` are {step, metric: value}; `reward` names the metric that is maximised; `alarms` are
+    {quantity, reason}, and from `step` on they contradict it (None: nothing does).
+    """
+
+    rows: list[dict[str, float]]
+    reward: str
+    step: int | None
+    alarms: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Record:
     """One stage run, records/STAGE.json."""
 
@@ -100,17 +120,26 @@ def md5(path: Path) -> str:
     return state.hexdigest()
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A mapping."""
-    content = yaml.safe_load(path.read_text())
-    if not isinstance(content, dict):
-        raise ValueError("not a mapping")
-    return content
-
-
 def read_json(path: Path) -> Any:
     """Anything."""
     return json.loads(path.read_text())
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """settings.json: a preset's settings with every default filled in, and a role for each variant."""
+    settings = read_json(path)
+    if not isinstance(settings, dict):
+        raise ValueError("not a mapping")
+    Roles(settings)  # raises where a role is unknown or missing
+    return settings
+
+
+def read_watch(path: Path) -> Watch:
+    """watch/MODEL-sSEED.json."""
+    content = read_json(path)
+    rows = [{str(k): _number(v) for k, v in row.items()} for row in content["rows"]]
+    step = content["step"]
+    return Watch(rows, str(content["reward"]), None if step is None else int(step), list(content["alarms"]))
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -143,9 +172,11 @@ def _metric(row: dict[str, Any], path: Path) -> Metric:
         tuple(int(x) for x in row.get("seeds") or ()),
         str(row.get("interval") or ""),
     )
+    name = str(row["metric"])
     return Metric(
         variant=path.stem,
-        name=str(row["metric"]),
+        name=name,
+        title=str(row.get("title") or name.replace("_", " ")),
         estimate=estimate,
         n=row.get("n"),
         judge=str(row.get("judge") or ""),
@@ -175,7 +206,6 @@ def _skipped(row: dict[str, Any]) -> Skipped:
 
 
 def _speed(row: dict[str, Any], path: Path) -> Speed:
-    shares = row.get("shares") or row.get("component_shares") or {k: row[k] for k in SHARES if k in row}
     floor, flops, memory = (_optional(row.get(k)) for k in ("floor_seconds", "flops", "peak_memory_mb"))
     return Speed(
         model=str(row["model"]),
@@ -188,7 +218,7 @@ def _speed(row: dict[str, Any], path: Path) -> Speed:
         estimate=Estimate(
             float(row["seconds_per_image"]), _number(row.get("ci_low")), _number(row.get("ci_high"))
         ),
-        shares={str(k): float(v) for k, v in shares.items() if v is not None},
+        shares={str(k): float(v) for k, v in (row.get("shares") or {}).items()},
         floor_seconds=floor,
         file=path,
         dtype=str(row.get("dtype") or ""),

@@ -12,9 +12,8 @@ from reports.results import Results
 
 def parameters_million(results: Results, variant: str) -> tuple[float, Path] | None:
     """(millions of parameters, file) of the model that a variant samples from; None where there is no such file."""
-    settings = results.variants.get(variant, {})
-    name = settings.get("model") or ("teacher" if variant.startswith("teacher") else variant)
-    files = sorted((results.root / "models" / name).glob("seed-*.safetensors"))
+    name = results.variants.get(variant, {}).get("model")
+    files = sorted((results.root / "models" / name).glob("seed-*.safetensors")) if name else []
     if not files:
         return None
     count = results.read(files[0], _count)

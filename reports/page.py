@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from reports.claims import Claim, Part, as_rows
 from reports.figures import Drawing
+from reports.figures.training import CURVES, main_curves
 from reports.formats import Record
 from reports.paper import Paper, command
 from reports.provenance import Provenance
@@ -23,7 +24,6 @@ from reports.tables import Table
 from reports.tables.costs import machine
 from reports.wording import bounds, interval, limit, number, seconds
 
-MAIN_CURVES = tuple(f"curves-{name}" for name in ("tokenizer", "judges", "teacher", "marval", "marval-rl"))
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -67,8 +67,10 @@ def render(
             teacher_steps=paper.teacher_steps,
             tables=tables,
             figures=figures,
-            curve_ids=[id for id in figures if id in MAIN_CURVES],
-            other_curve_ids=[id for id in figures if id.startswith("curves-") and id not in MAIN_CURVES],
+            curve_ids=[id for id in main_curves(results) if id in figures],
+            other_curve_ids=[
+                id for id in figures if id.startswith(CURVES) and id not in main_curves(results)
+            ],
             galleries=[_gallery(gallery) for gallery in galleries],
             problems=results.problems,
             sources=provenance.sources,
@@ -98,8 +100,8 @@ def _others(results: Results, paper: Paper) -> str:
     if not found:
         return ""
     least, most = (f(found, key=lambda r: r.speedup.value) for f in (min, max))
-    told = [f"{interval(r.speedup)} times ({r.name})" for r in (least, most)]
-    return told[0] if least is most else f"{told[0]} to {told[1]}"
+    ends = [f"{interval(r.speedup)} times ({r.name})" for r in (least, most)]
+    return ends[0] if least is most else f"{ends[0]} to {ends[1]}"
 
 
 def _scope_note(results: Results, paper: Paper, claims: list[Claim]) -> str:
@@ -120,7 +122,7 @@ def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "id": claim.id,
         "claim": claim.claim,
-        "short": claim.short,
+        "title": claim.title,
         "source": claim.source,
         "scope": claim.scope,
         "quantity": claim.quantity,
@@ -150,8 +152,7 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _capital(sentence: str) -> str:
-    """With a capital, unless the sentence begins with a name such as marval."""
-    return sentence if sentence.startswith(("marval", "teacher-")) else sentence[:1].upper() + sentence[1:]
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _gallery(gallery: Gallery) -> dict[str, Any]:

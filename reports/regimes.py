@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from reports.formats import Speed
 from reports.intervals import Estimate, ratio
 from reports.results import Results
+from reports.roles import Role
 from reports.wording import plural
 
 NOTHING = 0.03  # a factor this near to 1 is not worth a word
-PLAIN_MODES = ("reference", "eager")  # the published sampler, step by step; the claim's mode
+EAGER = "eager"  # the sampler step by step, as published; the claim's mode
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Regime:
 
     @property
     def is_claimed(self) -> bool:
-        return self.student.batch == 1 and self.student.mode in PLAIN_MODES
+        return self.student.batch == 1 and self.student.mode == EAGER
 
     @property
     def short(self) -> str:
@@ -79,14 +80,16 @@ class Regime:
         return _quotient(self.speedup.value, self.floor or self.arithmetic)
 
 
-def regimes(results: Results, teacher_steps: int, student: str = "marval") -> list[Regime]:
+def regimes(results: Results, teacher_steps: int) -> list[Regime]:
     """Every pair (teacher of `teacher_steps`, student) of equal device, batch, AR steps, mode, number format and size."""
 
     def key(row: Speed) -> tuple[str, int, int, str, str, str | None]:
         return row.device, row.batch, row.ar_steps, row.mode, row.dtype, size_of(row.model)
 
-    teachers = {key(row): row for row in results.speed if row.variant == f"teacher-{teacher_steps}"}
-    pairs = [(teachers[key(r)], r) for r in results.speed if r.variant == student and key(r) in teachers]
+    teacher = results.roles.teachers.get(teacher_steps)
+    teachers = {key(row): row for row in results.speed if row.variant == teacher}
+    students = [row for row in results.speed if results.roles.of(row.variant) is Role.STUDENT]
+    pairs = [(teachers[key(row)], row) for row in students if key(row) in teachers]
     found = [Regime(t, s, ratio(t.estimate, s.estimate), results.device(s)) for t, s in pairs]
     return sorted(found, key=_place)
 
@@ -106,7 +109,7 @@ def size_of(model: str) -> str | None:
     """B, L or H if the name of a timed model says so; none for a reduced one."""
     words = model.lower().replace("_", "-").split("-")
     names = {"b": "B", "base": "B", "l": "L", "large": "L", "h": "H", "huge": "H"}
-    if "reduced" in words or not {"mar", "marval"} & {*words}:
+    if "reduced" in words or "mar" not in words:
         return None
     return next((names[word] for word in words if word in names), None)
 
@@ -118,7 +121,7 @@ def sizes(results: Results) -> list[str]:
 
 
 def claimed(found: Iterable[Regime], ar_steps: int | None) -> Regime | None:
-    """The claim's regime: batch 1, eager, on an accelerator if there is one, size B if sizes are told, the preset's AR steps."""
+    """The claim's regime: batch 1, eager, on an accelerator and of size B where there are any, the preset's AR steps."""
 
     def order(regime: Regime) -> tuple[bool, bool, bool]:
         row = regime.student
@@ -136,7 +139,7 @@ def single_image(results: Results, variant: str, size: str | None = None) -> Spe
 
     A variant that was not timed stands with the time of one that runs the same steps: time does not depend on weights.
     """
-    plain = [row for row in results.speed if row.batch == 1 and row.mode in PLAIN_MODES]
+    plain = [row for row in results.speed if row.batch == 1 and row.mode == EAGER]
     device = min({(on_cpu(row), row.device) for row in plain}, default=(True, ""))[1]
     rows = [row for row in plain if row.device == device and row.variant == _timed_as(results, variant)]
     wanted = results.ar_steps(variant)
@@ -159,9 +162,8 @@ def _timed_as(results: Results, variant: str) -> str:
 
 
 def _steps(settings: dict[str, object]) -> tuple[object, ...]:
-    """The settings that a sampler's time depends on, with the values that the stages take where none is given."""
-    defaults = {"ar_steps": None, "diffusion_steps": 1, "guidance": 1.0, "order": "random"}
-    return tuple(settings.get(key, default) for key, default in defaults.items())
+    """The settings that a sampler's time depends on."""
+    return tuple(settings.get(key) for key in ("ar_steps", "diffusion_steps", "guidance", "order"))
 
 
 def _quotient(a: float | None, b: float | None) -> float | None:

@@ -16,21 +16,24 @@ from reports.formats import (
     Record,
     Skipped,
     Speed,
+    Watch,
     read_curve,
     read_json,
     read_metrics,
     read_record,
     read_rows,
+    read_settings,
     read_speed,
-    read_yaml,
+    read_watch,
 )
+from reports.roles import REAL, Role, Roles
 
 T = TypeVar("T")
 
 
 @dataclass
 class Results:
-    """The files of results/PRESET and the preset's yaml, read on first use; `problems` lists what could not be."""
+    """The files of results/PRESET, read on first use; `settings` is settings.json, `problems` what could not be read."""
 
     root: Path
     preset: str
@@ -38,14 +41,14 @@ class Results:
     problems: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, preset: str, root: Path, presets: Path = Path("workflow/presets")) -> Results:
+    def open(cls, preset: str, root: Path) -> Results:
         """Read `root` as results of `preset`; a missing folder is the user's mistake, an incomplete one is not."""
         if not root.is_dir():
             raise UserError(
                 f"{root} is missing: run `snakemake` for the preset {preset}, or name the folder with --results"
             )
         results = cls(root.resolve(), preset)
-        results.settings = results.read(presets / f"{preset}.yaml", read_yaml) or {}
+        results.settings = results.read(results.root / "settings.json", read_settings) or {}
         return results
 
     # --- files ----------------------------------------------------------------------
@@ -59,9 +62,7 @@ class Results:
         """What `reader` makes of a file; None and a line in `problems` if it is missing (unless not required) or damaged."""
         if not path.is_file():
             if required:
-                self.problems.append(
-                    f"{path.name if not path.is_relative_to(self.root) else self.label(path)} is missing"
-                )
+                self.problems.append(f"{self.label(path)} is missing")
             return None
         try:
             return reader(path)
@@ -125,15 +126,25 @@ class Results:
         return {name: columns for name, columns in read.items() if columns}
 
     @cached_property
+    def watches(self) -> dict[str, Watch]:
+        """{file stem, MODEL-sSEED: what the judges said during reward fine-tuning}."""
+        read = {path.stem: self.read(path, read_watch) for path in self._folder("watch", ".json")}
+        return {name: watch for name, watch in read.items() if watch}
+
+    @cached_property
     def classes(self) -> list[str]:
         names = self.read(self.root / "data" / "classes.json", read_json, self.measures_quality)
         return [str(name) for name in names or []]
 
+    @cached_property
+    def roles(self) -> Roles:
+        """Which variant plays which part; no role is filled where there are no settings."""
+        return Roles(self.settings)
+
     @property
     def variants(self) -> dict[str, dict[str, Any]]:
-        """The preset's variants; empty if the preset is unknown."""
-        found = self.settings.get("variants")
-        return {k: v or {} for k, v in found.items()} if isinstance(found, dict) else {}
+        """The preset's variants with their settings; empty where settings.json is not there."""
+        return self.roles.variants
 
     # --- questions ----------------------------------------------------------------------
 
@@ -152,41 +163,25 @@ class Results:
     def metric(self, variant: str, name: str) -> Metric | None:
         return self.metrics.get(variant, {}).get(name)
 
-    def teachers(self) -> dict[int, str]:
-        """{diffusion steps: variant} of the teacher under its standard setting, most steps first."""
-        named = {int(m[1]): v for v in self._names() if (m := re.fullmatch(r"teacher-(\d+)", v))}
-        return dict(sorted(named.items(), reverse=True))
+    def scores(self, role: Role) -> dict[str, Metric]:
+        """{metric name: row} of the one variant with this role; empty where there is none or it is not evaluated."""
+        return next((self.metrics[name] for name in self.roles.named(role) if name in self.metrics), {})
 
-    def guidance_grid(self, default: float) -> dict[float, str]:
-        """{guidance scale of distillation: variant}; `default` is the scale of plain `marval` if the preset does not tell."""
-        grid = {float(m[1]): v for v in self._names() if (m := re.fullmatch(r"marval-w(\d+(?:\.\d+)?)", v))}
-        if "marval" in self._names():
-            told = ((self.settings.get("distill") or {}).get("variants") or {}).get("marval") or {}
-            grid[float(told.get("guidance") or default)] = "marval"
-        return dict(sorted(grid.items()))
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """{metric name: title for people} of every metric of any variant, in the order of the files."""
+        return {name: row.title for rows in self.metrics.values() for name, row in rows.items()}
 
-    def orders(self) -> dict[str, str]:
-        """{unmasking order: variant} of the distilled model, its default order first."""
-        base = self.variants.get("marval", {})
-        found = {str(base.get("order", "random")): "marval"}
-        for variant in self._names():
-            settings = self.variants.get(variant)
-            if settings is None:
-                match = re.fullmatch(r"marval-(random|raster|centre-out)", variant)
-                if match:
-                    found.setdefault(match[1], variant)
-            elif settings.get("model") == base.get("model", "") and all(
-                settings.get(key) == base.get(key) for key in ("ar_steps", "guidance", "diffusion_steps")
-            ):
-                found.setdefault(str(settings.get("order", "random")), variant)
-        return found
+    def title(self, name: str) -> str:
+        """A metric for people; its name where no variant has it."""
+        return self.titles.get(name, name.replace("_", " "))
 
     def real_value(self, name: str) -> float | None:
         """What held-out real images score, or else what the protocol notes of the real training images."""
-        if row := self.metric("real", name):
+        if row := self.metric(REAL, name):
             return row.estimate.value
-        told = (rows[name].protocol.get("real") for rows in self.metrics.values() if name in rows)
-        return next((float(value) for value in told if value is not None), None)
+        noted = (rows[name].protocol.get("real") for rows in self.metrics.values() if name in rows)
+        return next((float(value) for value in noted if value is not None), None)
 
     def device(self, row: Speed) -> str:
         """What a row was timed on; an accelerator that the row does not name, by the name that a stage's record has."""
@@ -199,9 +194,6 @@ class Results:
         steps = self.variants.get(variant, {}).get("ar_steps")
         return int(steps) if isinstance(steps, int) else None
 
-    def _names(self) -> list[str]:
-        return sorted({*self.variants, *self.metrics, *(row.variant for row in self.speed)}, key=natural)
-
 
 def natural(name: str) -> list[Any]:
     """Sort key in which teacher-4 stands before teacher-30."""
@@ -210,3 +202,9 @@ def natural(name: str) -> list[Any]:
         for part in re.split(r"(\d+(?:\.\d+)?)", name)
         if part
     ]
+
+
+def run_of(stem: str) -> tuple[str, int | None]:
+    """(model, seed) of a file MODEL-sSEED; the seed is None where the file is of no single seed."""
+    match = re.fullmatch(r"(.+)-s(\d+)", stem)
+    return (match[1], int(match[2])) if match else (stem, None)

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from reports.paper import Paper
 from reports.pixels import Picture, file_picture, grid, rows_of
-from reports.results import Results
+from reports.results import Results, natural, run_of
+from reports.roles import REAL, Role
 
 DRAW_SEED = 20251119  # of the choice of images; printed in the page
 CLASSES = 10
@@ -46,10 +47,10 @@ def galleries(results: Results, paper: Paper) -> list[Gallery]:
 
 
 def _side_by_side(results: Results, paper: Paper) -> Gallery:
-    wanted = ("real", f"teacher-{paper.teacher_steps}", "marval", "marval-rl", "teacher-1")
+    wanted = _wanted(results, paper)
     files = {v: results.root / "samples" / f"{v}.npz" for v in wanted}
     keys = {v: k for v, f in files.items() if (k := results.read(f, _keys, required=False)) is not None}
-    models = [v for v in keys if v != "real"]
+    models = [v for v in keys if v != REAL]
     chosen = _choose([keys[v] for v in models])
     title = "The same classes, seeds and orders"
     if not len(chosen):
@@ -72,6 +73,14 @@ def _side_by_side(results: Results, paper: Paper) -> Gallery:
         f"{', '.join(_class_names(results, chosen))}{_of_how_many(results, chosen)}."
     )
     return Gallery(title, text, pictures or _ready_made(results, wanted))
+
+
+def _wanted(results: Results, paper: Paper) -> list[str]:
+    """Real images, the paper's teacher, the one-step models, and the teacher's head used once."""
+    roles = results.roles
+    undistilled = [roles.teachers[1]] if 1 in roles.teachers else []
+    shown = [*roles.pair(paper.teacher_steps), *roles.named(Role.REINFORCED), *undistilled]
+    return [REAL, *dict.fromkeys(shown)]
 
 
 def _keys(path: Path) -> NDArray:
@@ -120,7 +129,7 @@ def _alt(results: Results, variant: str, chosen: NDArray) -> str:
     return f"{len(chosen)} samples of {variant}; rows from top to bottom: {names}"
 
 
-def _ready_made(results: Results, variants: tuple[str, ...]) -> list[Picture]:
+def _ready_made(results: Results, variants: list[str]) -> list[Picture]:
     """The grids that the sampling stage drew."""
     alt = "Grid of samples of {}, rows are classes"
     read = [
@@ -139,8 +148,9 @@ def _ready_made(results: Results, variants: tuple[str, ...]) -> list[Picture]:
 
 def _over_training(results: Results) -> Gallery:
     """What each training looked like on the way, the first seed of each model."""
-    files = {p.stem.removesuffix("-s0"): p for p in sorted((results.root / "training").glob("*-s0.png"))}
-    shown = [m for m in ("teacher", "marval", "marval-rl") if m in files]
+    pictures = sorted((results.root / "training").glob("*.png"), key=lambda path: natural(path.stem))
+    files = {run_of(path.stem)[0]: path for path in reversed(pictures)}
+    shown = [model for model in results.roles.models if model in files]
     alt = "Samples of {} during its training, one row for each moment from the start to the end"
     read = [
         results.read(files[m], partial(file_picture, alt=alt.format(m), caption=m), required=False)

@@ -30,24 +30,24 @@ def scope_of(results: Results, paper: Paper) -> Scope:
     That a folder of 1000 classes is ImageNet cannot be read off a preset; but its judges' reference statistics are ImageNet's,
     so other images would show as a distance far from the paper's.
     """
-    settings, told = results.settings, paper.content["full_scale"]
+    settings, full = results.settings, paper.content["full_scale"]
     if not settings:
-        return Scope(None, ("the preset's file is not there, so its setting is not known",))
+        return Scope(None, ("settings.json is not there, so the setting is not known",))
     if not settings.get("prepare"):
         return Scope(None, ("there are no images, only time is measured",))
     model = _section(_section(settings, "teacher"), "model")
-    size = next((s for s, wanted in told["sizes"].items() if wanted.items() <= _flat(model).items()), None)
+    size = next((s for s, wanted in full["sizes"].items() if wanted.items() <= _flat(model).items()), None)
     found = [
-        *_images(_section(settings, "prepare"), told["side"]),
+        *_images(_section(settings, "prepare"), full["side"]),
         *([] if size else ["the model is none of the paper's sizes"]),
-        *([] if model.get("classes") == told["classes"] else [f"there are not {told['classes']} classes"]),
+        *([] if model.get("classes") == full["classes"] else [f"there are not {full['classes']} classes"]),
         *([] if _section(settings, "judges").get("kind") == "published" else ["the judges are small ones"]),
     ]
     return Scope(size, tuple(found))
 
 
 def _images(prepare: dict[str, Any], side: int) -> list[str]:
-    if prepare.get("data", "digits") == "digits":
+    if prepare.get("data") == "digits":
         return ["the images are handwritten digits, not ImageNet's"]
     return [] if prepare.get("size") == side else [f"the images do not have {side} pixels a side"]
 

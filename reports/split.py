@@ -12,17 +12,19 @@ def split(regime: Regime) -> str:
     arithmetic, overhead = regime.arithmetic, regime.overhead
     if arithmetic is None or overhead is None:
         return ""
-    told = [f"a factor of {number(arithmetic)} is arithmetic{_computes(regime)}"]
+    parts = [f"a factor of {number(arithmetic)} is arithmetic{_computes(regime)}"]
     if regime.has_traffic:
-        told.append(f"{number(regime.traffic)} is weights that large batches would share")
+        parts.append(f"{number(regime.traffic)} is weights that large batches would share")
     if overhead < 1 - NOTHING:
-        told.append(f"launches and waiting take a factor of {number(1 / overhead)} back{_efficiency(regime)}")
+        parts.append(
+            f"launches and waiting take a factor of {number(1 / overhead)} back{_efficiency(regime)}"
+        )
     else:
-        told.append(f"{number(overhead)} is launches and waiting{_efficiency(regime)}")
+        parts.append(f"{number(overhead)} is launches and waiting{_efficiency(regime)}")
     size = size_of(regime.student.model)
     steps = plural(regime.student.ar_steps, "AR step")
     where = ", ".join([*([f"MAR-{size}"] if size else []), regime.short, steps])
-    return f"Of the {number(regime.speedup.value)} times ({where}), {', '.join(told[:-1])}, and {told[-1]}."
+    return f"Of the {number(regime.speedup.value)} times ({where}), {', '.join(parts[:-1])}, and {parts[-1]}."
 
 
 def _computes(regime: Regime) -> str:

@@ -16,7 +16,7 @@ def verdict_table(claims: list[Claim], width: int | None = None) -> str:
     width = width or max(80, shutil.get_terminal_size((120, 40)).columns)
     rows = [("id", "claim", "paper", "ours [95%]", "verdict", "scope")]
     rows += [
-        (c.id, c.short, number(c.paper), interval(c.estimate), f"{MARKS[c.verdict]} {c.verdict}", c.scope)
+        (c.id, c.title, number(c.paper), interval(c.estimate), f"{MARKS[c.verdict]} {c.verdict}", c.scope)
         for c in claims
     ]
     widths = [max(len(row[i]) for row in rows) for i in range(6)]

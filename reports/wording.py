@@ -1,4 +1,4 @@
-"""How numbers, metrics and variants are written in sentences, tables and figures."""
+"""How numbers are written in sentences, tables and figures."""
 
 from __future__ import annotations
 
@@ -8,24 +8,6 @@ from reports.intervals import Estimate
 
 ARROW = "→"
 MISSING = "–"
-
-METRICS = {
-    "frechet_distance": "Fréchet distance",
-    "frechet_distance_infinity": "Fréchet distance, n → ∞",
-    "inception_score": "Inception Score",
-    "kernel_distance": "Kernel distance",
-    "precision": "Precision",
-    "recall": "Recall",
-    "within_class_variance": "Within-class variance",
-    "class_accuracy": "Class accuracy",
-    "clip_score": "CLIP score",
-    "image_reward": "ImageReward",
-    "pick_score": "PickScore",
-}
-
-
-def metric_title(name: str) -> str:
-    return METRICS.get(name, name.replace("_", " "))
 
 
 def number(value: float | int | None, digits: int = 3) -> str:

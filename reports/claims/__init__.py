@@ -1,32 +1,40 @@
-"""The paper's five claims, each tested from result files."""
+"""The paper's claims, each tested from result files: an entry of paper.yaml names the module of this package that tests it.
+
+Such a module's function `check(entry, results, paper) -> Claim` is called where the preset has the roles that the entry names.
+It raises nothing for what else is missing: that is a part which is not attempted.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-from reports.claims.guidance import guidance
 from reports.claims.model import Claim, Part, Verdict, finite
-from reports.claims.one_step import one_step
-from reports.claims.quality import quality
-from reports.claims.reward import reward
-from reports.claims.speedup import speedup
 from reports.formats import md5
 from reports.paper import Paper, command
 from reports.results import Results
+from reports.scope import scope_of
 
-CLAIMS = (one_step, speedup, quality, reward, guidance)
-
-__all__ = ["CLAIMS", "Claim", "Part", "Verdict", "as_rows", "evaluate"]
+__all__ = ["Claim", "Part", "Verdict", "as_rows", "evaluate"]
 
 
 def evaluate(results: Results, paper: Paper) -> list[Claim]:
-    """C1 to C5 in order; every one of them, whatever is missing."""
-    claims = [test(results, paper) for test in CLAIMS]
+    """Every claim of paper.yaml in its order, whatever is missing."""
+    claims = [_checked(entry, results, paper) for entry in paper.claims.values()]
     for claim in claims:
-        preset = str(paper.claims[claim.id]["preset"])
+        preset = str(claim.entry["preset"])
         tested = claim.scope == "full" and claim.verdict is not Verdict.NOT_ATTEMPTED
         claim.at_full_scale = "" if tested or preset == results.preset else preset
     return claims
+
+
+def _checked(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
+    if missing := results.roles.missing(entry["roles"]):
+        why = f"no variant has the role {' or '.join(missing)} in preset {results.preset}"
+        part = Part("roles", Verdict.NOT_ATTEMPTED, why)
+        return Claim(entry, str(scope_of(results, paper)), "nothing was measured", None, None, [part])
+    claim: Claim = import_module(f"{__name__}.{entry['module']}").check(entry, results, paper)
+    return claim
 
 
 def as_rows(claims: list[Claim], results: Results) -> list[dict[str, Any]]:

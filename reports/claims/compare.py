@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from reports.claims.model import Part, Verdict, below
 from reports.formats import Metric
-from reports.intervals import Estimate, difference, ratio
+from reports.intervals import Estimate, ratio
 from reports.results import Results
-from reports.wording import ARROW, interval, limit, metric_title, number
+from reports.wording import ARROW, interval, limit, number
 
 DISTANCE = "frechet_distance"
 DIVERSITY = "within_class_variance"
+ACCURACY = "class_accuracy"
+INCEPTION_SCORE = "inception_score"
 
 Rule = Callable[[Estimate, float], Verdict]
 
@@ -34,7 +36,7 @@ class Comparison:
         """The verdict from the files; never raises for what is missing."""
         a, b = results.metric(self.a, self.metric), results.metric(self.b, self.metric)
         if a is None or b is None:
-            return self._missing([v for v, m in ((self.a, a), (self.b, b)) if m is None])
+            return self._missing(results, [v for v, m in ((self.a, a), (self.b, b)) if m is None])
         estimate = self.how(a.estimate, b.estimate)
         verdict, caveat = self.rule(estimate, self.bound), ""
         trouble = incomparable(a, b) or untrusted(results, self.metric)
@@ -52,15 +54,15 @@ class Comparison:
             (a.file, b.file),
         )
 
-    def _missing(self, variants: list[str]) -> Part:
-        why = f"{metric_title(self.metric)} of {' and '.join(variants)} was not measured"
+    def _missing(self, results: Results, variants: list[str]) -> Part:
+        why = f"{results.title(self.metric)} of {' and '.join(variants)} was not measured"
         return Part(self.name, Verdict.NOT_ATTEMPTED, why, None, self.bound, self.control)
 
     def _sentence(self, a: Metric, b: Metric, estimate: Estimate) -> str:
         kind = "ratio" if self.how is ratio else "difference"
         side = "below" if self.rule is below else "above"
         values = f"{number(b.estimate.value)} ({self.b}) {ARROW} {number(a.estimate.value)} ({self.a})"
-        return f"{metric_title(self.metric)} {values}, {kind} {interval(estimate)}, required {side} {limit(self.bound)}"
+        return f"{a.title} {values}, {kind} {interval(estimate)}, required {side} {limit(self.bound)}"
 
 
 def incomparable(a: Metric, b: Metric) -> str:
@@ -75,6 +77,3 @@ def untrusted(results: Results, metric: str) -> str:
     """Why a Frechet distance counts for nothing: a failed calibration check of the measuring code itself."""
     failed = results.distance_untrusted if metric == DISTANCE else []
     return f"the calibration check {failed[0]} failed" if failed else ""
-
-
-__all__ = ["DISTANCE", "DIVERSITY", "Comparison", "difference", "incomparable", "ratio", "untrusted"]

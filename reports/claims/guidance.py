@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
-from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, Rule, difference
+from reports.claims.compare import DISTANCE, DIVERSITY, INCEPTION_SCORE, Comparison, Rule
 from reports.claims.model import Claim, Part, Verdict, above, below
-from reports.intervals import Estimate, ratio
+from reports.intervals import Estimate, difference, ratio
 from reports.paper import Paper
 from reports.results import Results
 from reports.scope import scope_of
 from reports.wording import limit
 
 
-def guidance(results: Results, paper: Paper) -> Claim:
-    entry, scope = paper.claims["C5"], scope_of(results, paper)
-    grid = {
-        w: v for w, v in results.guidance_grid(paper.best_guidance).items() if results.metric(v, DISTANCE)
-    }
+def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
+    """The scales are compared with their neighbours on distance, diversity and Inception Score."""
+    scope = scope_of(results, paper)
+    grid = {w: v for w, v in results.roles.guidance_grid.items() if results.metric(v, DISTANCE)}
     return Claim(
-        id="C5",
-        claim=entry["claim"],
-        short=entry["short"],
-        source=entry["source"],
+        entry,
         scope=str(scope),
         quantity="guidance scale w with the smallest distance (interval: scales not clearly worse)",
         paper=paper.best_guidance,
         estimate=_best_with_range(results, grid) if len(grid) >= 3 else None,
         parts=_parts(results, grid, paper.best_guidance if scope.is_full else None),
-        tolerances=entry["tolerances"],
-        beside=[],
     )
 
 
-def _parts(results: Results, grid: dict[float, str], told: float | None) -> list[Part]:
-    """`told` is the paper's best scale, to which full scope is held."""
+def _parts(results: Results, grid: dict[float, str], printed: float | None) -> list[Part]:
+    """`printed` is the paper's best scale, to which full scope is held."""
     if len(grid) < 3:
         why = f"an optimum inside the grid needs three guidance scales, measured: {len(grid)}"
         return [Part("best inside the grid", Verdict.NOT_ATTEMPTED, why)]
     best, scales = _best(results, grid), list(grid)
     parts = [_inside(results, grid, best)]
-    if told in grid:
-        parts.append(_papers_best(results, grid, told))
+    if printed in grid:
+        parts.append(_papers_best(results, grid, printed))
     steps = list(pairwise(scales))
     rising = [(a, b) for a, b in steps if a >= best]
     parts += [_step(results, grid, "distance rises", DISTANCE, a, b, above) for a, b in rising]
-    if told is None or results.metric(grid[best], DIVERSITY):
+    if printed is None or results.metric(grid[best], DIVERSITY):
         parts += [_step(results, grid, "diversity falls", DIVERSITY, a, b, below) for a, b in steps]
     # Table 3 has the Inception Score rising at every step; on a proxy, whose score is soon at its ceiling, from end to end
-    ends = steps if told is not None else [(scales[0], scales[-1])]
+    ends = steps if printed is not None else [(scales[0], scales[-1])]
     return parts + [_score_rises(results, grid, a, b) for a, b in ends]
 
 
@@ -61,14 +57,16 @@ def _step(
 
 def _score_rises(results: Results, grid: dict[float, str], a: float, b: float) -> Part:
     title = f"Inception Score rises from w={limit(a)} to {limit(b)}"
-    return Comparison(title, "inception_score", grid[b], grid[a], above, 0.0, difference).part(results)
+    return Comparison(title, INCEPTION_SCORE, grid[b], grid[a], above, 0.0, difference).part(results)
 
 
-def _papers_best(results: Results, grid: dict[float, str], told: float) -> Part:
+def _papers_best(results: Results, grid: dict[float, str], printed: float) -> Part:
     """The paper's best scale against the best of the others."""
-    others = {w: v for w, v in grid.items() if w != told}
+    others = {w: v for w, v in grid.items() if w != printed}
     rival = others[_best(results, others)]
-    return Comparison(f"w={limit(told)} is the best", DISTANCE, grid[told], rival, below, 1.0).part(results)
+    return Comparison(f"w={limit(printed)} is the best", DISTANCE, grid[printed], rival, below, 1.0).part(
+        results
+    )
 
 
 def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
@@ -83,26 +81,13 @@ def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
     if best in ends:
         rival = min(inner, key=lambda w: results.metrics[grid[w]][DISTANCE].estimate.value)
         part = Comparison(name, DISTANCE, grid[rival], grid[best], below, 1.0).part(results)
-        return Part(
-            name,
-            part.verdict,
-            f"the best scale is an end of the grid, w={limit(best)}: {part.why}",
-            part.estimate,
-            1.0,
-            files=part.files,
-        )
+        return replace(part, why=f"the best scale is an end of the grid, w={limit(best)}: {part.why}")
     against = [Comparison(name, DISTANCE, grid[best], grid[end], below, 1.0).part(results) for end in ends]
     order = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED, Verdict.REPRODUCED)
     worst = min(against, key=lambda part: order.index(part.verdict))
+    why = f"the smallest distance is at w={limit(best)}: {worst.why}"
     files = tuple(dict.fromkeys(file for part in against for file in part.files))
-    return Part(
-        name,
-        worst.verdict,
-        f"the smallest distance is at w={limit(best)}: {worst.why}",
-        worst.estimate,
-        1.0,
-        files=files,
-    )
+    return replace(worst, why=why, files=files)
 
 
 def _best(results: Results, grid: dict[float, str]) -> float:

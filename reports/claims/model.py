@@ -41,18 +41,34 @@ class Part:
 class Claim:
     """One claim with its verdict; `estimate`, `paper` and `quantity` are the headline, `parts` the reasons."""
 
-    id: str
-    claim: str
-    short: str
-    source: str
+    entry: dict[str, Any]  # the claim's in paper.yaml
     scope: str
     quantity: str
     paper: float | None
     estimate: Estimate | None
     parts: list[Part]
-    tolerances: dict[str, dict[str, Any]]
     beside: list[str] = field(default_factory=list)
+    title: str = ""  # the entry's, unless another is given
     at_full_scale: str = ""  # the preset that would test the claim itself, where this one does not
+
+    def __post_init__(self) -> None:
+        self.title = self.title or str(self.entry["title"])
+
+    @property
+    def id(self) -> str:
+        return str(self.entry["id"])
+
+    @property
+    def claim(self) -> str:
+        return str(self.entry["claim"])
+
+    @property
+    def source(self) -> str:
+        return str(self.entry["source"])
+
+    @property
+    def tolerances(self) -> dict[str, dict[str, Any]]:
+        return dict(self.entry["tolerances"])
 
     @property
     def verdict(self) -> Verdict:

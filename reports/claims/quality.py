@@ -2,79 +2,86 @@
 
 from __future__ import annotations
 
-from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, difference, untrusted
+from typing import Any
+
+from reports.claims.compare import ACCURACY, DISTANCE, DIVERSITY, Comparison, untrusted
 from reports.claims.model import Claim, Part, Verdict, above, below
 from reports.formats import Metric
-from reports.intervals import Estimate, ratio
+from reports.intervals import Estimate, difference, ratio
 from reports.paper import Paper
 from reports.results import Results
+from reports.roles import Role
 from reports.scope import scope_of
 from reports.wording import interval, limit, plural
 
 
-def quality(results: Results, paper: Paper) -> Claim:
+def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     """Non-inferiority of the distance, as a ratio; at full scale the paper's own value too; recognisable images as a control."""
-    entry, scope = paper.claims["C3"], scope_of(results, paper)
+    scope = scope_of(results, paper)
     size = scope.size or "H"
-    bound = paper.tolerance("C3", "huge_ratio" if scope.size == "H" else "smaller_ratio")[0]
-    teacher = f"teacher-{paper.teacher_steps}"
-    name = f"distance against the {paper.teacher_steps}-step teacher"
-    main = Comparison(name, DISTANCE, "marval", teacher, below, bound).part(results)
-    absolute = _absolute(results, paper, size) if scope.is_full else None
+    bound = paper.tolerance(entry["id"], "huge_ratio" if scope.size == "H" else "smaller_ratio")[0]
+    main = _ratio(results, paper.teacher_steps, bound)
+    absolute = (
+        _absolute(results, paper, size, paper.tolerance(entry["id"], "absolute_fid")[0])
+        if scope.is_full
+        else None
+    )
     headline = absolute or main
+    slack = paper.tolerance(entry["id"], "class_accuracy")[0]
     return Claim(
-        id="C3",
-        claim=entry["claim"],
-        short=entry["short"],
-        source=entry["source"],
+        entry,
         scope=str(scope),
         quantity=f"FID of MARVAL-{size}"
         if absolute
         else "Fréchet distance of the student over the teacher's",
-        paper=_told(paper, size) if absolute else paper.distance_ratio(size),
+        paper=_papers_fid(paper, size) if absolute else paper.distance_ratio(size),
         estimate=headline.estimate,
-        parts=[*([absolute] if absolute else []), main, *_controls(results, paper, teacher)],
-        tolerances=entry["tolerances"],
+        parts=[*([absolute] if absolute else []), main, *_controls(results, paper.teacher_steps, slack)],
         beside=_against_few_steps(results),
     )
 
 
-def _controls(results: Results, paper: Paper, teacher: str) -> list[Part]:
+def _ratio(results: Results, steps: int, bound: float) -> Part:
+    """The student's distance over that of the teacher of so many diffusion steps."""
+    name = f"distance against the {steps}-step teacher"
+    teacher = results.roles.teachers.get(steps)
+    if teacher is None:
+        return Part(name, Verdict.NOT_ATTEMPTED, f"no teacher has {steps} diffusion steps", None, bound)
+    return Comparison(name, DISTANCE, results.roles.the(Role.STUDENT), teacher, below, bound).part(results)
+
+
+def _controls(results: Results, steps: int, slack: float) -> list[Part]:
     """Images must still be recognised, and show more than the teacher's head does when it is used once."""
-    slack = paper.tolerance("C3", "class_accuracy")[0]
-    name = "images are recognised"
-    wanted = [
-        Comparison(name, "class_accuracy", "marval", teacher, above, -slack, difference, control=True),
-        # the undistilled head used once can look as good by distance, but it repeats itself
-        Comparison(
-            "more diverse than the undistilled head",
-            DIVERSITY,
-            "marval",
-            "teacher-1",
-            above,
-            1.0,
-            control=True,
-        ),
-    ]
-    needed = [("marval", "class_accuracy"), ("teacher-1", DIVERSITY)]
-    return [c.part(results) for c, row in zip(wanted, needed, strict=True) if results.metric(*row)]
+    student, teachers = results.roles.the(Role.STUDENT), results.roles.teachers
+    wanted = []
+    if steps in teachers and results.metric(student, ACCURACY):
+        name = "images are recognised"
+        wanted.append(
+            Comparison(name, ACCURACY, student, teachers[steps], above, -slack, difference, control=True)
+        )
+    # the undistilled head used once can look as good by distance, but it repeats itself
+    if 1 in teachers and results.metric(teachers[1], DIVERSITY):
+        name = "more diverse than the undistilled head"
+        wanted.append(Comparison(name, DIVERSITY, student, teachers[1], above, 1.0, control=True))
+    return [comparison.part(results) for comparison in wanted]
 
 
-def _told(paper: Paper, size: str) -> float | None:
+def _papers_fid(paper: Paper, size: str) -> float | None:
     return paper.row("table1", size=size, role="student").get("fid")
 
 
-def _absolute(results: Results, paper: Paper, size: str) -> Part:
+def _absolute(results: Results, paper: Paper, size: str, slack: float) -> Part:
     """At full scale the student's FID is also held to the paper's own, from above: better is no failure."""
-    name, told = f"FID against MARVAL-{size}'s", _told(paper, size)
-    measured = results.metric("marval", DISTANCE)
-    slack = paper.tolerance("C3", "absolute_fid")[0]
-    if measured is None or told is None:
-        return Part(name, Verdict.NOT_ATTEMPTED, "FID of marval was not measured")
-    bound = told * (1 + slack)
+    name, printed = f"FID against MARVAL-{size}'s", _papers_fid(paper, size)
+    student = results.roles.the(Role.STUDENT)
+    measured = results.metric(student, DISTANCE)
+    if measured is None or printed is None:
+        return Part(name, Verdict.NOT_ATTEMPTED, f"FID of {student} was not measured")
+    bound = printed * (1 + slack)
     trouble = untrusted(results, DISTANCE) or _other_protocol(measured, paper)
     verdict = Verdict.INCONCLUSIVE if trouble else below(measured.estimate, bound)
-    why = f"FID {interval(measured.estimate)} against the paper's {told:.{paper.decimals('fid')}f}, required below {limit(bound)}"
+    theirs = f"{printed:.{paper.decimals('fid')}f}"
+    why = f"FID {interval(measured.estimate)} against the paper's {theirs}, required below {limit(bound)}"
     why += f"; not decided because {trouble}" if trouble else ""
     return Part(name, verdict, why, measured.estimate, bound, files=(measured.file,))
 
@@ -90,8 +97,8 @@ def _other_protocol(measured: Metric, paper: Paper) -> str:
 def _against_few_steps(results: Results) -> list[str]:
     """The frontier in words: the student against the teacher at every other number of steps."""
     lines = []
-    student = results.metric("marval", DISTANCE)
-    for steps, variant in results.teachers().items():
+    student = results.metric(results.roles.the(Role.STUDENT), DISTANCE)
+    for steps, variant in results.roles.teachers.items():
         teacher = results.metric(variant, DISTANCE)
         if student and teacher:
             gap: Estimate = ratio(student.estimate, teacher.estimate)

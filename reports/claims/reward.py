@@ -2,54 +2,42 @@
 
 from __future__ import annotations
 
-from reports.claims.compare import DISTANCE, DIVERSITY, Comparison, difference
+from dataclasses import replace
+from typing import Any
+
+from reports.claims.compare import ACCURACY, DISTANCE, DIVERSITY, Comparison
 from reports.claims.model import Claim, Part, Verdict, above
-from reports.intervals import ratio
+from reports.intervals import difference, ratio
 from reports.paper import Paper
 from reports.results import Results
+from reports.roles import Role
 from reports.scope import Scope, scope_of
-from reports.wording import interval, metric_title, number
-
-AFTER, BEFORE = "marval-rl", "marval"
+from reports.wording import interval, number
 
 
-def reward(results: Results, paper: Paper) -> Claim:
+def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     """Every unseen judge has to rise beyond the interval of its difference; recognisable images are the control."""
-    entry, scope = paper.claims["C4"], scope_of(results, paper)
+    scope = scope_of(results, paper)
     judges = [name for name in entry["judges"] if not _is_training_reward(results, name)]
-    gain = paper.tolerance("C4", "gain")[0]
-    parts = [
-        _with_seeds(
-            Comparison(metric_title(name), name, AFTER, BEFORE, above, gain, difference).part(results)
-        )
-        for name in judges
-    ]
-    slack = paper.tolerance("C4", "class_accuracy")[0]
-    if results.metric(AFTER, "class_accuracy"):
-        control = Comparison(
-            "images are still recognised",
-            "class_accuracy",
-            AFTER,
-            BEFORE,
-            above,
-            -slack,
-            difference,
-            control=True,
-        )
-        parts.append(control.part(results))
+    gain, slack = (paper.tolerance(entry["id"], name)[0] for name in ("gain", ACCURACY))
+    parts = [_with_seeds(_rise(results, results.title(name), name, gain)) for name in judges]
+    if ACCURACY in results.scores(Role.REINFORCED):
+        parts.append(_rise(results, "images are still recognised", ACCURACY, -slack, control=True))
     return Claim(
-        id="C4",
-        claim=entry["claim"],
-        short=entry["short"],
-        source=entry["source"],
+        entry,
         scope=str(scope),
-        quantity=f"gain in {metric_title(judges[0])}",
+        quantity=f"gain in {results.title(judges[0])}",
         paper=paper.gain(judges[0]),
         estimate=parts[0].estimate,
         parts=parts,
-        tolerances=entry["tolerances"],
         beside=[*_sizes(scope), *_price(results)],
     )
+
+
+def _rise(results: Results, name: str, metric: str, bound: float, control: bool = False) -> Part:
+    """The change by fine-tuning, which has to lie above `bound`."""
+    after, before = (results.roles.the(role) for role in (Role.REINFORCED, Role.STUDENT))
+    return Comparison(name, metric, after, before, above, bound, difference, control).part(results)
 
 
 def _sizes(scope: Scope) -> list[str]:
@@ -60,7 +48,8 @@ def _sizes(scope: Scope) -> list[str]:
 
 
 def _is_training_reward(results: Results, metric: str) -> bool:
-    return any(row.is_training_reward for row in (results.metric(v, metric) for v in (AFTER, BEFORE)) if row)
+    rows = (results.scores(role).get(metric) for role in (Role.REINFORCED, Role.STUDENT))
+    return any(row.is_training_reward for row in rows if row)
 
 
 def _with_seeds(part: Part) -> Part:
@@ -69,17 +58,17 @@ def _with_seeds(part: Part) -> Part:
     if part.verdict is Verdict.NOT_ATTEMPTED or len(gains) < 2:
         return part
     why = f"{part.why}; it rose on {sum(g > 0 for g in gains)} of {len(gains)} seeds"
-    return Part(part.name, part.verdict, why, part.estimate, part.bound, part.control, part.files)
+    return replace(part, why=why)
 
 
 def _price(results: Results) -> list[str]:
     """What the gain cost: distance and diversity after over before."""
     lines = []
     for name in (DISTANCE, DIVERSITY, "recall"):
-        after, before = results.metric(AFTER, name), results.metric(BEFORE, name)
+        after, before = (results.scores(role).get(name) for role in (Role.REINFORCED, Role.STUDENT))
         if after and before and before.estimate.value > 0 < after.estimate.value:
             values = f"{number(before.estimate.value)} before, {number(after.estimate.value)} after"
             lines.append(
-                f"{metric_title(name)}: {values}, ratio {interval(ratio(after.estimate, before.estimate))}."
+                f"{results.title(name)}: {values}, ratio {interval(ratio(after.estimate, before.estimate))}."
             )
     return lines

@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from reports.claims.model import Claim, Part, Verdict, above
 from reports.paper import Paper
 from reports.regimes import Regime, claimed, on_cpu, regimes, size_of
 from reports.results import Results
+from reports.roles import Role
 from reports.scope import Scope, scope_of
 from reports.split import split
 from reports.wording import interval, limit, number, seconds
 
 
-def speedup(results: Results, paper: Paper) -> Claim:
+def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     """Eager with eager, one image at a time; full scope for a model of the paper's size on an accelerator, with any images."""
-    entry, scope = paper.claims["C2"], scope_of(results, paper)
+    scope = scope_of(results, paper)
     found = regimes(results, paper.teacher_steps)
-    regime = claimed(found, results.ar_steps("marval"))
+    regime = claimed(found, results.ar_steps(results.roles.the(Role.STUDENT)))
     size = _size(regime, scope)
     full = regime is not None and size is not None and not on_cpu(regime.student)
     bound = bound_of(paper, size)
-    own = (
-        bound < paper.tolerance("C2", "speedup")[0]
-    )  # Table 1's times for this size do not reach the abstract's bound
+    # where Table 1's times for this size do not reach the abstract's bound
+    own = bound < paper.tolerance(entry["id"], "speedup")[0]
     part = _part(regime, found, bound, paper if full else None)
     return Claim(
-        id="C2",
-        claim=entry["claim"],
-        short=f"As many times faster at batch 1 as Table 1 has for {size}" if own else entry["short"],
-        source=entry["source"],
+        entry,
+        title=f"As many times faster at batch 1 as Table 1 has for {size}" if own else "",
         scope="full" if full else "proxy",
         quantity=f"speed-up at batch 1, eager, over the {paper.teacher_steps}-step teacher",
         paper=paper.speedup(size or "B"),
         estimate=part.estimate,
         parts=[part],
-        tolerances=entry["tolerances"],
         beside=[
-            *([f"{entry['short']}: that is B's figure. {_own(paper, size)}"] if own else []),
+            *([f"{entry['title']}: that is B's figure. {_own(paper, size)}"] if own else []),
             *_beside(regime, found),
         ],
     )
@@ -52,7 +51,7 @@ def _own(paper: Paper, size: str | None) -> str:
 
 
 def _size(regime: Regime | None, scope: Scope) -> str | None:
-    """B, L or H, as the timed model's name tells or else the preset."""
+    """B, L or H, by the timed model's name, or else by the preset."""
     return (size_of(regime.student.model) if regime else None) or scope.size
 
 
@@ -94,9 +93,11 @@ def _setting(regime: Regime) -> tuple[str | None, int]:
 
 
 def _machine(regime: Regime, paper: Paper) -> str:
-    told = str(paper.content["full_scale"]["accelerator"])
+    accelerator = str(paper.content["full_scale"]["accelerator"])
     return (
-        "" if told in regime.device else f"; the paper's machine is one {told}, and the ratio depends on it"
+        ""
+        if accelerator in regime.device
+        else f"; the paper's machine is one {accelerator}, and the ratio depends on it"
     )
 
 

@@ -11,14 +11,15 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from reports.figures.style import WIDE, Drawing, colour, finish
 from reports.formats import Speed
 from reports.paper import Paper
-from reports.regimes import PLAIN_MODES, size_of
+from reports.regimes import EAGER, size_of
 from reports.results import Results
+from reports.roles import Roles
 from reports.wording import number
 
 
 def time_by_batch(results: Results, paper: Paper) -> Drawing | None:
     """A panel for each model size, device and number of AR steps; a line for each mode of teacher and student."""
-    wanted = (f"teacher-{paper.teacher_steps}", "marval")
+    wanted = results.roles.pair(paper.teacher_steps)
     groups: dict[str, list[Speed]] = {}
     for row in results.speed:
         if row.variant in wanted:
@@ -29,7 +30,7 @@ def time_by_batch(results: Results, paper: Paper) -> Drawing | None:
     figure = Figure(figsize=(WIDE, 0.8 + 2.5 * len(groups)))
     panels = figure.subplots(len(groups), 1, squeeze=False)
     for axes, (title, rows) in zip(panels.flat, groups.items(), strict=True):
-        _panel(axes, rows)
+        _panel(axes, rows, results.roles)
         axes.set_title(title)
         axes.set_ylabel("ms for an image (log scale)")
     panels.flat[-1].set_xlabel("batch size (log scale)")
@@ -43,7 +44,7 @@ def time_by_batch(results: Results, paper: Paper) -> Drawing | None:
         figure,
         "time-by-batch",
         caption,
-        "; ".join(_told(row) for row in results.speed if row.variant in wanted),
+        "; ".join(_in_words(row) for row in results.speed if row.variant in wanted),
     )
 
 
@@ -52,20 +53,17 @@ def _title(results: Results, row: Speed) -> str:
     return ", ".join([*([f"MAR-{size}"] if size else []), f"{row.ar_steps} AR steps", results.device(row)])
 
 
-def _panel(axes: Axes, rows: list[Speed]) -> None:
+def _panel(axes: Axes, rows: list[Speed], roles: Roles) -> None:
     for variant in dict.fromkeys(row.variant for row in rows):
+        hue = colour(roles.of(variant))
         own = sorted((row for row in rows if row.variant == variant), key=lambda row: row.batch)
         for mode in dict.fromkeys(row.mode for row in own):
             points = [(row.batch, 1000 * row.estimate.value) for row in own if row.mode == mode]
-            line = "-" if mode in PLAIN_MODES else "--"
-            axes.plot(
-                *zip(*points, strict=True), f"o{line}", color=colour(variant), label=f"{variant}, {mode}"
-            )
+            line = "-" if mode == EAGER else "--"
+            axes.plot(*zip(*points, strict=True), f"o{line}", color=hue, label=f"{variant}, {mode}")
         floor = {row.batch: 1000 * row.floor_seconds for row in own if row.floor_seconds}
         if floor:
-            axes.plot(
-                list(floor), list(floor.values()), ":", color=colour(variant), label=f"{variant}, floor"
-            )
+            axes.plot(list(floor), list(floor.values()), ":", color=hue, label=f"{variant}, floor")
     axes.set(xscale="log", yscale="log")
     axes.xaxis.set_major_locator(FixedLocator(sorted({row.batch for row in rows})))
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if _decades(rows) < 2 else (1,)))
@@ -79,7 +77,7 @@ def _decades(rows: list[Speed]) -> float:
     return log10(max(times) / min(times))
 
 
-def _told(row: Speed) -> str:
+def _in_words(row: Speed) -> str:
     floor = f", floor {number(1000 * row.floor_seconds)} ms" if row.floor_seconds else ""
     size = f"{row.model}, " if size_of(row.model) else ""
     return (

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from reports.claims.compare import DISTANCE, DIVERSITY
-from reports.figures.style import WIDE, Drawing, colour, finish
+from reports.figures.style import GREY, WIDE, Drawing, colour, finish
 from reports.intervals import Estimate
 from reports.paper import Paper
 from reports.regimes import single_image
 from reports.results import Results
-from reports.wording import interval, metric_title, number, seconds
+from reports.roles import Role
+from reports.wording import interval, number, seconds
 
 WIDE_RANGE = 20  # largest over smallest distance
+ONE_STEP = (Role.STUDENT, Role.REINFORCED)  # drawn beside the teachers
 Point = tuple[float, Estimate, str]  # x, y with interval, variant
 
 
 def against_seconds(results: Results, paper: Paper) -> Drawing | None:
     """The paper's Figure 1: distance against seconds for an image, every number of diffusion steps of the teacher."""
     points: list[Point] = []
-    for variant in [*results.teachers().values(), "marval", "marval-rl"]:
+    for variant in [*results.roles.teachers.values(), *results.roles.named(*ONE_STEP)]:
         timed, scored = single_image(results, variant), results.metric(variant, DISTANCE)
         if timed and scored:
             points.append((timed.estimate.value, scored.estimate, variant))
@@ -33,13 +36,13 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
     figure, axes = _axes("seconds for one image (batch 1, eager; log scale)", _distance(results))
     _series(
         axes,
-        [p for p in points if p[2].startswith("teacher")],
+        [p for p in points if results.roles.of(p[2]) is Role.TEACHER],
         "teacher, by diffusion steps",
-        "teacher",
-        names=_steps_label,
+        Role.TEACHER,
+        {variant: str(steps) for steps, variant in results.roles.teachers.items()},
     )
-    for variant in ("marval", "marval-rl"):
-        _series(axes, [p for p in points if p[2] == variant], variant, variant)
+    for variant in results.roles.named(*ONE_STEP):
+        _series(axes, [p for p in points if p[2] == variant], variant, results.roles.of(variant))
     _logarithmic(axes)
     _wide_range(axes, points)
     _floor(axes, results)
@@ -49,23 +52,22 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
         "that one step has to beat. Lower and further left is better. All times are of batch 1, eager, on one machine, as in the "
         "paper."
     )
-    return finish(figure, "quality-seconds", caption, _told(points, lambda x: seconds(x)))
+    return finish(figure, "quality-seconds", caption, _in_words(points, lambda x: seconds(x)))
 
 
 def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
     """Distance of the teacher against its diffusion steps, with the student as a level."""
-    found = [
-        (steps, variant, results.metric(variant, DISTANCE)) for steps, variant in results.teachers().items()
-    ]
+    teachers = results.roles.teachers.items()
+    found = [(steps, variant, results.metric(variant, DISTANCE)) for steps, variant in teachers]
     points: list[Point] = [(float(steps), row.estimate, variant) for steps, variant, row in found if row]
     if len(points) < 2:
         return None
     figure, axes = _axes("diffusion steps for each AR step (log scale)", _distance(results))
-    _series(axes, points, "teacher", "teacher")
-    for variant in ("marval", "marval-rl"):
+    _series(axes, points, "teacher", Role.TEACHER)
+    for variant in results.roles.named(*ONE_STEP):
         row = results.metric(variant, DISTANCE)
         if row:
-            _level(axes, row.estimate, f"{variant} (one evaluation)", colour(variant))
+            _level(axes, row.estimate, f"{variant} (one evaluation)", colour(results.roles.of(variant)))
             points.append((1.0, row.estimate, variant))
     _logarithmic(axes, [p[0] for p in points])
     _wide_range(axes, points)
@@ -73,36 +75,37 @@ def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
     axes.legend()
     caption = "Quality of the teacher by diffusion steps; bands are the one-step models with their intervals."
     return finish(
-        figure, "quality-diffusion-steps", caption, _told(points, lambda x: f"{number(x)} diffusion steps")
+        figure,
+        "quality-diffusion-steps",
+        caption,
+        _in_words(points, lambda x: f"{number(x)} diffusion steps"),
     )
 
 
 def against_ar_steps(results: Results, paper: Paper) -> Drawing | None:
     """Distance against AR steps, for variants that differ from a standard one in nothing else."""
-    groups = {
-        base: _ar_variants(results, base)
-        for base in (f"teacher-{paper.teacher_steps}", "marval", "marval-rl")
-    }
+    bases = [*results.roles.pair(paper.teacher_steps), *results.roles.named(Role.REINFORCED)]
+    groups = {base: _ar_variants(results, base) for base in bases}
     groups = {base: points for base, points in groups.items() if len(points) > 1}
     if not groups:
         return None
     figure, axes = _axes("AR steps K (log scale)", _distance(results))
     for base, points in groups.items():
-        _series(axes, points, base, base)
-    told = [point for points in groups.values() for point in points]
-    _logarithmic(axes, [p[0] for p in told])
+        _series(axes, points, base, results.roles.of(base))
+    shown = [point for points in groups.values() for point in points]
+    _logarithmic(axes, [p[0] for p in shown])
     axes.legend()
     return finish(
         figure,
         "quality-ar-steps",
         "Quality against the number of AR steps.",
-        _told(told, lambda x: f"K = {number(x)}"),
+        _in_words(shown, lambda x: f"K = {number(x)}"),
     )
 
 
 def against_guidance(results: Results, paper: Paper) -> Drawing | None:
     """Distance and diversity against the guidance scale of distillation."""
-    grid = results.guidance_grid(paper.best_guidance)
+    grid = results.roles.guidance_grid
     columns = [(name, _points(results, grid, name)) for name in (DISTANCE, DIVERSITY)]
     columns = [(name, points) for name, points in columns if len(points) > 1]
     if not columns:
@@ -113,23 +116,23 @@ def against_guidance(results: Results, paper: Paper) -> Drawing | None:
     ):
         axes.set(
             xlabel="guidance scale w of distillation",
-            ylabel=_distance(results) if name == DISTANCE else metric_title(name).lower(),
+            ylabel=_distance(results) if name == DISTANCE else results.title(name).lower(),
         )
-        _series(axes, points, "marval", "marval")
+        _series(axes, points, "one step", Role.STUDENT)
         _floor(axes, results, name)
         axes.legend()
-    told = "; ".join(
-        f"{metric_title(name)}: {_told(points, lambda x: f'w = {x:g}')}" for name, points in columns
+    words = "; ".join(
+        f"{results.title(name)}: {_in_words(points, lambda x: f'w = {x:g}')}" for name, points in columns
     )
     return finish(
         figure,
         "quality-guidance",
         "Distance and diversity against the guidance scale of distillation (Table 3).",
-        told,
+        words,
     )
 
 
-# --- pieces --------------------------------------------------------------------------------
+# --- parts of a figure --------------------------------------------------------------------------------
 
 
 def _axes(x: str, y: str) -> tuple[Figure, Axes]:
@@ -146,21 +149,22 @@ def _points(results: Results, grid: dict[float, str], name: str) -> list[Point]:
 
 def _ar_variants(results: Results, base: str) -> list[Point]:
     """Variants with the settings of `base` but for the AR steps."""
-    wanted = results.variants.get(base)
-    if wanted is None:
-        return []
-    rest = {k: v for k, v in wanted.items() if k not in ("ar_steps", "seeds")}
     points = []
-    for variant, settings in results.variants.items():
+    for variant in results.roles.differing_in("ar_steps", base):
         row, steps = results.metric(variant, DISTANCE), results.ar_steps(variant)
-        if row and steps and {k: v for k, v in settings.items() if k not in ("ar_steps", "seeds")} == rest:
+        if row and steps:
             points.append((float(steps), row.estimate, variant))
     return sorted(points, key=lambda point: point[0])
 
 
 def _series(
-    axes: Axes, points: Sequence[Point], label: str, variant: str, names: Callable[[str], str] | None = None
+    axes: Axes,
+    points: Sequence[Point],
+    label: str,
+    role: Role | None,
+    names: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
+    """Points with their intervals, joined by a line; `names` are written beside the points of these variants."""
     if not points:
         return
     points = sorted(points, key=lambda point: point[0])
@@ -170,20 +174,15 @@ def _series(
         y,
         yerr=_bars([p[1] for p in points]),
         fmt="o-",
-        color=colour(variant),
+        color=colour(role),
         label=label,
         capsize=2.5,
         elinewidth=1,
     )
-    if names:
-        for point in points:
-            axes.annotate(
-                names(point[2]),
-                (point[0], point[1].value),
-                xytext=(5, 5),
-                textcoords="offset points",
-                fontsize=8,
-            )
+    for at, estimate, variant in points:
+        if variant in names:
+            place = (at, estimate.value)
+            axes.annotate(names[variant], place, xytext=(5, 5), textcoords="offset points", fontsize=8)
 
 
 def _bars(estimates: Sequence[Estimate]) -> list[list[float]]:
@@ -202,7 +201,7 @@ def _floor(axes: Axes, results: Results, name: str = DISTANCE) -> None:
     """The real images' own value: what a perfect model would score."""
     value = results.real_value(name)
     if value is not None:
-        axes.axhline(value, color=colour("real"), linestyle=":", label="real images")
+        axes.axhline(value, color=GREY, linestyle=":", label="real images")
 
 
 def _logarithmic(axes: Axes, at: Sequence[float] = ()) -> None:
@@ -224,16 +223,12 @@ def _wide_range(axes: Axes, points: Sequence[Point]) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _steps_label(variant: str) -> str:
-    return variant.removeprefix("teacher-")
-
-
 def _distance(results: Results) -> str:
     judge = next((rows[DISTANCE].judge for rows in results.metrics.values() if DISTANCE in rows), "")
     return f"Fréchet distance\n({judge})" if judge else "Fréchet distance"
 
 
-def _told(points: Sequence[Point], x: Callable[[float], str]) -> str:
+def _in_words(points: Sequence[Point], x: Callable[[float], str]) -> str:
     """The figure in words."""
     shown = [p for p in points if math.isfinite(p[1].value)]
     return "; ".join(f"{variant} at {x(at)}: {interval(estimate)}" for at, estimate, variant in shown)

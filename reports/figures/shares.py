@@ -33,19 +33,19 @@ def component_shares(results: Results, paper: Paper) -> Drawing | None:
     axes.grid(visible=False, axis="y")
     axes.set(xlabel="share of the time of an image (%)", xlim=(0, max(100.0, *left)))
     figure.legend(loc="outside upper center", ncols=4)
-    told = "; ".join(
+    words = "; ".join(
         f"{name}: " + ", ".join(f"{part} {number(100 * r.shares.get(part, 0.0))}%" for part in parts)
         for name, r in zip(names, shown, strict=True)
     )
     size = size_of(shown[0].model)
     model = f" (MAR-{size})" if size else ""
     caption = f"Where the time of an image goes{model}; what is missing to 100% is between the components."
-    return finish(figure, "component-shares", caption, told)
+    return finish(figure, "component-shares", caption, words)
 
 
 def _shown(results: Results, paper: Paper) -> list[Speed]:
     """A row for each variant, mode and batch (of many, the ends); the first number of AR steps stands for the others."""
-    wanted = (f"teacher-{paper.teacher_steps}", "marval")
+    wanted = results.roles.pair(paper.teacher_steps)
     rows = [r for r in results.speed if r.shares and r.variant in wanted]
     smallest = min((size_of(r.model) or "" for r in rows), key=" BLH".find, default="")
     rows = [r for r in rows if (size_of(r.model) or "") == smallest]

@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter
 
 from reports.claims.speedup import bound_of
-from reports.figures.style import COLOURS, INK, WIDE, Drawing, finish
+from reports.figures.style import INK, WIDE, Drawing, colour, finish
 from reports.paper import Paper
 from reports.regimes import Regime, regimes, size_of
 from reports.results import Results
+from reports.roles import Role
 from reports.scope import scope_of
 from reports.wording import interval, limit, number
 
@@ -29,11 +30,13 @@ def speedup_by_regime(results: Results, paper: Paper) -> Drawing | None:
         "waiting."
     )
     size = scope_of(results, paper).size
-    return finish(drawn(found, paper, size), "speedup-regimes", caption, "; ".join(_told(r) for r in found))
+    return finish(
+        drawn(found, paper, size), "speedup-regimes", caption, "; ".join(_in_words(r) for r in found)
+    )
 
 
 def drawn(found: list[Regime], paper: Paper, size: str | None = None) -> Figure:
-    """The figure, not yet rendered; `size` is that of models whose names do not tell."""
+    """The figure, not yet rendered; `size` is that of models whose names do not say it."""
     groups = grouped(found)
     rows = [len(group) for group in groups.values()]
     figure = Figure(figsize=(WIDE, AROUND + ROW * sum(rows) + 0.3 * (len(rows) - 1)))
@@ -68,7 +71,7 @@ def _panel(axes: Axes, group: list[Regime]) -> None:
     axes.set_ylim(len(group) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     for y, r in zip(places, group, strict=True):
-        hue = COLOURS["marval"] if r.is_claimed else COLOURS["teacher"]
+        hue = colour(Role.STUDENT if r.is_claimed else Role.TEACHER)
         least = r.floor or r.arithmetic
         if least:
             axes.plot(
@@ -124,7 +127,7 @@ def _scale(axes: Axes, found: list[Regime]) -> None:
     axes.set_xlim(min(0.9, min(shown) * 0.8), max(40.0, max(shown) * 1.15))
 
 
-def _told(r: Regime) -> str:
+def _in_words(r: Regime) -> str:
     factors = [("arithmetic alone", r.arithmetic), ("at the floor", r.floor if r.traffic else None)]
     extra = ", ".join(f"{name} {number(value)}" for name, value in factors if value)
     return f"{r.name}: {interval(r.speedup)} times" + (f" ({extra})" if extra else "")

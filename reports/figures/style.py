@@ -12,16 +12,13 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from reports.roles import Role
+
 INK = "#767676"  # contrast 4.5 on white and 4.1 on near-black; in the page it becomes the text's own colour
 WIDE, HIGH = 5.0, 3.4  # inches; narrow enough that 9-point text is still readable on a phone
 
-COLOURS = {
-    "teacher": "#2f7fc1",
-    "marval": "#d55e00",
-    "marval-rl": "#009e73",
-    "real": "#8a8a8a",
-    "other": "#b0559e",
-}
+GREY = "#8a8a8a"  # of real images, and of what is there for comparison
+COLOURS = {Role.TEACHER: "#2f7fc1", Role.STUDENT: "#d55e00", Role.REINFORCED: "#009e73"}
 SEQUENCE = ("#2f7fc1", "#d55e00", "#009e73", "#b0559e", "#b58900", "#6c71c4")
 
 SETTINGS: Any = {
@@ -93,9 +90,6 @@ def finish(figure: Figure, id: str, caption: str, description: str) -> Drawing:
     return Drawing(id, caption, description, svg.getvalue(), png.getvalue())
 
 
-def colour(variant: str) -> str:
-    if variant.startswith("teacher"):
-        return COLOURS["teacher"]
-    if variant.startswith("marval-rl"):
-        return COLOURS["marval-rl"]
-    return COLOURS.get(variant, COLOURS["marval"] if variant.startswith("marval") else COLOURS["other"])
+def colour(role: Role | None) -> str:
+    """Of a variant with this role; grey for real images and for a role that no figure sets apart."""
+    return GREY if role is None else COLOURS.get(role, GREY)

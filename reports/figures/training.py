@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import re
+from itertools import cycle
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.figures.style import SEQUENCE, WIDE, Drawing, finish
-from reports.results import Results, natural
-from reports.wording import METRICS, number, plural
+from reports.results import Results, natural, run_of
+from reports.wording import number, plural
 
+CURVES = "curves-"  # of the drawings' ids
+JUDGES = "judges"  # the one drawing of all judges
 LEFT_OUT = ("step", "seconds")
 TITLES = {
     "loss_reconstruction": "loss, reconstruction",
@@ -29,29 +32,29 @@ POINTS = 300  # drawn for each line; longer curves are averaged in groups
 
 
 def training_curves(results: Results) -> list[Drawing]:
-    """A drawing for each stage that left curves; files NAME-sSEED.csv of one NAME share it, and so do the judges."""
+    """A drawing for each training that left curves; files NAME-sSEED.csv of one NAME share it."""
     groups: dict[str, list[str]] = {}
     for stem in sorted(results.curves, key=natural):
-        groups.setdefault(_group(stem), []).append(stem)
-    ordered = sorted(groups.items(), key=lambda item: (_rank(item[0]), natural(item[0])))
+        groups.setdefault(run_of(stem)[0], []).append(stem)
+    main = main_curves(results)
+
+    def place(name: str) -> tuple[int, list[object]]:
+        id = f"{CURVES}{name}"
+        return main.index(id) if id in main else len(main), natural(name)
+
+    ordered = sorted(groups.items(), key=lambda item: place(item[0]))
     drawings = [_drawing(results, name, stems) for name, stems in ordered]
     return [drawing for drawing in drawings if drawing]
 
 
-def _group(stem: str) -> str:
-    base = re.sub(r"-s\d+$", "", stem)
-    return "judges" if base.startswith("judge") else base
-
-
-def _rank(name: str) -> int:
-    order = ("tokenizer", "judges", "teacher", "marval", "marval-rl")
-    return order.index(name) if name in order else len(order)
+def main_curves(results: Results) -> list[str]:
+    """Ids of the drawings that everybody looks at: those of the trainings that the claims rest on, in order."""
+    return [f"{CURVES}{name}" for name in ("tokenizer", JUDGES, *results.roles.models)]
 
 
 def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
-    columns = list(dict.fromkeys(c for stem in stems for c in results.curves[stem] if c not in LEFT_OUT))[
-        :PANELS
-    ]
+    curves = {stem: results.curves[stem] for stem in stems}
+    columns = list(dict.fromkeys(c for curve in curves.values() for c in curve if c not in LEFT_OUT))[:PANELS]
     if not columns:
         return None
     across = 2 if len(columns) > 1 else 1
@@ -63,34 +66,32 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
     for axes, column in zip(grid.flat, columns, strict=False):
         axes.set_title(_title(name, column), fontsize=8.5)
         axes.set_xlabel("step")
-        for i, stem in enumerate(stems):
-            curve = results.curves[stem]
-            if column in curve:
-                x, y = _thinned(curve.get("step") or list(range(len(curve[column]))), curve[column])
-                marker = "o" if len(x) < 3 else None  # a line of one point is invisible
-                axes.plot(
-                    x,
-                    y,
-                    marker=marker,
-                    color=SEQUENCE[i % len(SEQUENCE)],
-                    linewidth=1.2,
-                    label=_line(stem, name),
-                )
+        _panel(axes, curves, column)
     if len(stems) > 1:
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
-    told = "; ".join(_told(results, stem, columns) for stem in stems)
-    return finish(figure, f"curves-{name}", f"Training curves of {name} ({plural(len(stems), 'run')}).", told)
+    caption = f"Training curves of {name} ({plural(len(stems), 'run')})."
+    words = "; ".join(_in_words(results, stem, columns) for stem in stems)
+    return finish(figure, f"{CURVES}{name}", caption, words)
+
+
+def _panel(axes: Axes, curves: dict[str, dict[str, list[float]]], column: str) -> None:
+    """A line for each run that has the column, in the run's own colour."""
+    for (stem, curve), hue in zip(curves.items(), cycle(SEQUENCE), strict=False):
+        if column in curve:
+            x, y = _thinned(curve.get("step") or list(range(len(curve[column]))), curve[column])
+            marker = "o" if len(x) < 3 else None  # a line of one point is invisible
+            axes.plot(x, y, marker=marker, color=hue, linewidth=1.2, label=_line(stem))
 
 
 def _title(name: str, column: str) -> str:
     """What a column holds; the judges' columns hold the loss of each judge."""
-    if name == "judges":
+    if name == JUDGES:
         return f"loss of {column}"
     for prefix, words in PREFIXES.items():
         if column.startswith(prefix) and column not in TITLES:
             return words + column.removeprefix(prefix)
-    return TITLES.get(column) or METRICS.get(column) or column.replace("_", " ")
+    return TITLES.get(column) or column.replace("_", " ")
 
 
 def _thinned(x: list[float], y: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -104,12 +105,12 @@ def _thinned(x: list[float], y: list[float]) -> tuple[np.ndarray, np.ndarray]:
     return (np.array([part.mean() for part in np.array_split(series, groups)]) for series in (at, values))  # type: ignore[return-value]
 
 
-def _line(stem: str, name: str) -> str:
-    seed = re.search(r"-s(\d+)$", stem)
-    return f"seed {seed[1]}" if seed else stem.removeprefix("judges-").removeprefix("judge-")
+def _line(stem: str) -> str:
+    _, seed = run_of(stem)
+    return stem if seed is None else f"seed {seed}"
 
 
-def _told(results: Results, stem: str, columns: list[str]) -> str:
+def _in_words(results: Results, stem: str, columns: list[str]) -> str:
     curve = results.curves[stem]
     ends = []
     for column in columns:

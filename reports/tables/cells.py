@@ -12,16 +12,16 @@ from reports.paper import Paper
 from reports.provenance import Provenance
 from reports.regimes import single_image, size_of
 from reports.results import Results
+from reports.roles import Role
 from reports.scope import scope_of
 from reports.tables.table import Cell, plain
-from reports.wording import metric_title
 
 
 class Cells:
     """Cells from one preset's results and from the paper; `provenance` collects the files that they quote."""
 
     def __init__(self, results: Results, paper: Paper, provenance: Provenance) -> None:
-        self.results, self.paper, self.provenance = results, paper, provenance
+        self.results, self.paper, self.provenance, self.roles = results, paper, provenance, results.roles
         self.scope = scope_of(results, paper)
         self.size = self.scope.size or "B"  # a smaller model is set beside the paper's smallest
 
@@ -33,7 +33,7 @@ class Cells:
         note = f"judge {row.judge}" if row.judge else ""
         return Cell(row.estimate, self.provenance.source(row.file), f"{note}, n={row.n}" if row.n else note)
 
-    def told(self, row: dict[str, Any], quantity: str, source: str = "") -> Cell:
+    def printed(self, row: dict[str, Any], quantity: str, source: str = "") -> Cell:
         """A number of the paper, with the decimals that it prints."""
         value = row.get(quantity)
         return plain(value, source) if value is None else plain(value, source, self.paper.decimals(quantity))
@@ -56,7 +56,8 @@ class Cells:
         return Cell(Estimate(found[0]), self.provenance.source(found[1]))
 
     def speedup(self, variant: str, size: str | None = None) -> Cell:
-        teacher = single_image(self.results, f"teacher-{self.paper.teacher_steps}", size)
+        reference = self.roles.teachers.get(self.paper.teacher_steps)
+        teacher = single_image(self.results, reference, size) if reference else None
         row = single_image(self.results, variant, size)
         if teacher is None or row is None or _setting(teacher) != _setting(row):
             return plain(None)
@@ -69,24 +70,26 @@ class Cells:
         settings = self.results.variants.get(variant, {})
         if steps is None:
             return plain(None)
-        guided = settings.get("diffusion_steps") is not None and float(settings.get("guidance") or 1) != 1
-        return plain(
-            steps * int(settings.get("diffusion_steps") or 1) * (2 if guided else 1),
-            "counted from the preset",
-        )
+        branches = 1 if settings["guidance"] == 1 else 2
+        return plain(steps * settings["diffusion_steps"] * branches, "counted from the settings")
 
     def distance(self) -> str:
         judge = next((rows[DISTANCE].judge for rows in self.results.metrics.values() if DISTANCE in rows), "")
         return f"Fréchet distance ({judge})" if judge else "Fréchet distance"
 
     def title(self, name: str) -> str:
-        return self.distance() if name == DISTANCE else metric_title(name)
+        return self.distance() if name == DISTANCE else self.results.title(name)
 
     @staticmethod
     def role(row: Metric) -> str:
-        if row.is_training_reward or row.name == "pick_score":
-            return "training reward"
-        return "unseen judge" if row.name in ("clip_score", "image_reward") else "price"
+        """What a metric is to reward fine-tuning: a measure of the whole set is what the gain may cost."""
+        return row.judge_role or "price"
+
+    def role_in_table_1(self, variant: str) -> Role | None:
+        """The role whose row of the paper's Table 1 stands beside a variant: the student's, or the paper's teacher's."""
+        role = self.roles.of(variant)
+        is_papers = variant == self.roles.teachers.get(self.paper.teacher_steps)
+        return role if role is Role.STUDENT or is_papers else None
 
     def known(self, variant: str) -> bool:
         return variant in self.results.metrics or any(row.variant == variant for row in self.results.speed)

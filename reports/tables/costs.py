@@ -14,7 +14,7 @@ from reports.wording import MISSING, number, plural, seconds
 
 
 def stages(results: Results, provenance: Provenance) -> Table:
-    """Wall time and peak memory of every recorded stage run; energy where the machine told it."""
+    """Wall time and peak memory of every recorded stage run; energy where the machine has a meter."""
     rows = [
         {
             "stage": record.stage,
@@ -106,8 +106,8 @@ def _total(records: list[Record]) -> str:
         return "not run"
     total = sum(_number(record.get("wall_seconds")) for record in records)
     energy = _energy(records)
-    told = "" if energy is None else f", {number(energy)} kJ"
-    return f"{seconds(total)} in {plural(len(records), 'run')}{told}"
+    spent = "" if energy is None else f", {number(energy)} kJ"
+    return f"{seconds(total)} in {plural(len(records), 'run')}{spent}"
 
 
 def _whole(value: Any) -> Estimate | None:
@@ -115,7 +115,7 @@ def _whole(value: Any) -> Estimate | None:
 
 
 def _energy(records: list[Record]) -> float | None:
-    """Kilojoules of all runs that told theirs."""
+    """Kilojoules of all runs that have theirs recorded."""
     known = [x.value for record in records if (x := _kilojoules(record.get("energy_joules")))]
     return sum(known) if known else None
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.claims.compare import DISTANCE, DIVERSITY
+from reports.claims.compare import ACCURACY, DISTANCE, DIVERSITY, INCEPTION_SCORE
+from reports.formats import Metric
 from reports.intervals import difference
 from reports.regimes import single_image
+from reports.roles import REAL, Role
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Direction, Table, plain
-from reports.wording import METRICS, metric_title
 
-UNRANKED = ("real",)  # the floor, and no model
+UNRANKED = (REAL,)  # the floor, and no model
 
 
 class QualityTables(Cells):
@@ -19,53 +20,54 @@ class QualityTables(Cells):
 
     def system(self) -> Table:
         """Table 1."""
-        teacher = f"teacher-{self.paper.teacher_steps}"
-        roles = {teacher: ("table1", "teacher"), "marval": ("table1", "student")}
-        longer = self._longer(teacher) if self.scope.is_full else []
-        roles |= dict.fromkeys(longer, ("mar_repository", "teacher"))
-        teachers = [*longer, *self.results.teachers().values()]
-        wanted = ["real", *teachers, "marval", "marval-rl"] if self.results.measures_quality else []
+        longer = self._longer() if self.scope.is_full else []
+        teachers = [*longer, *self.roles.teachers.values()]
+        wanted = [REAL, *teachers, *self.roles.named(Role.STUDENT, Role.REINFORCED)]
+        shown = [v for v in wanted if self.known(v)] if self.results.measures_quality else []
+        beside = dict.fromkeys(longer, "mar_repository")
         return Table.of(
             "table1",
             f"Table 1. Quality and speed, ours beside the paper's {self.size} row ({self._setting()}).",
-            [self._system_row(v, *roles.get(v, ("table1", ""))) for v in wanted if self.known(v)],
+            [self._system_row(v, beside.get(v, "table1")) for v in shown],
             {self.distance(): "min", "IS": "max", "s/image": "min"},
             [
-                "s/image (seconds for an image) and speed-up: batch 1, eager, against the 100-step teacher with the same number "
-                "of AR steps. Section “At what cost?” has every other regime.",
+                "s/image (seconds for an image) and speed-up: batch 1, eager, against the "
+                f"{self.paper.teacher_steps}-step teacher with the same number of AR steps. Section “At what cost?” has every "
+                "other regime.",
                 "NFE: head evaluations for one image, both branches of guidance counted.",
-                *self._borrowed(wanted),
+                *self._borrowed(shown),
             ],
             UNRANKED,
         )
 
     def _borrowed(self, variants: list[str]) -> list[str]:
-        """Whose time is another's."""
+        """A note for each variant that was not timed itself."""
         timed = {v: row.variant for v in variants if (row := single_image(self.results, v))}
         return [f"{v} runs the same steps as {as_} and has its time." for v, as_ in timed.items() if v != as_]
 
-    def _longer(self, teacher: str) -> list[str]:
-        """The teacher with the AR steps of MAR's own table, but otherwise as it is."""
-        wanted = self.results.variants.get(teacher, {}) | {
-            "ar_steps": self.paper.table("mar_repository")["ar_steps"]
-        }
-        return [v for v, settings in self.results.variants.items() if v != teacher and settings == wanted]
+    def _longer(self) -> list[str]:
+        """The paper's teacher with the AR steps of MAR's own table, but otherwise as it is."""
+        teacher = self.roles.teachers.get(self.paper.teacher_steps)
+        steps = self.paper.table("mar_repository")["ar_steps"]
+        alike = self.roles.differing_in("ar_steps", teacher) if teacher else []
+        return [v for v in alike if v != teacher and self.results.ar_steps(v) == steps]
 
-    def _system_row(self, variant: str, table: str, role: str) -> dict[str, Any]:
-        wanted = {"size": self.size} | ({"role": role} if table == "table1" else {})
-        told = self.paper.row(table, **wanted) if role else {}
-        source = f"{self.paper.table(table)['source']}, row {told.get('model')}"
+    def _system_row(self, variant: str, table: str) -> dict[str, Any]:
+        """Beside the row of `table` that has this size and, in Table 1, the variant's role."""
+        role = self.role_in_table_1(variant)
+        theirs = self.paper.row(table, size=self.size, **({"role": role} if table == "table1" else {}))
+        source = f"{self.paper.table(table)['source']}, row {theirs.get('model')}"
         return {
             "variant": variant,
             self.distance(): self.metric(variant, DISTANCE),
-            "paper FID": self.told(told, "fid", source),
-            "IS": self.metric(variant, "inception_score"),
-            "paper IS": self.told(told, "inception_score", source),
+            "paper FID": self.printed(theirs, "fid", source),
+            "IS": self.metric(variant, INCEPTION_SCORE),
+            "paper IS": self.printed(theirs, INCEPTION_SCORE, source),
             "s/image": self.seconds(variant),
-            "paper s/image": self.told(told, "seconds_per_image", source),
+            "paper s/image": self.printed(theirs, "seconds_per_image", source),
             "speed-up": self.speedup(variant),
             "paper speed-up": plain(
-                self.paper.speedup(self.size) if role == "student" else None,
+                self.paper.speedup(self.size) if role is Role.STUDENT else None,
                 "computed from Table 1's seconds/image",
             ),
             "parameters, million": self.parameters(variant),
@@ -79,71 +81,63 @@ class QualityTables(Cells):
 
     def reward(self) -> Table:
         """Table 2."""
-        judges = [
-            m
-            for m in ("clip_score", "image_reward", "pick_score")
-            if self.results.metric("marval-rl", m) or self.results.metric("marval", m)
-        ]
+        before, after = self.results.scores(Role.STUDENT), self.results.scores(Role.REINFORCED)
+        rows = {name: row for name, row in {**before, **after}.items() if row.judge_role}
+        judges = sorted(rows, key=lambda name: rows[name].is_training_reward)
         return Table.of(
             "table2",
             "Table 2. Judges before and after reward fine-tuning, ours and the paper's (MARVAL-H).",
-            [self._reward_row(name) for name in judges],
+            [self._reward_row(rows[name], before.get(name), after.get(name)) for name in judges],
             notes=[
                 "Gain: after minus before with a 95% interval, over paired seeds where there are at least two."
             ],
         )
 
-    def _reward_row(self, name: str) -> dict[str, Any]:
-        before, after = (self.results.metric(v, name) for v in ("marval", "marval-rl"))
-        row = before or after
-        assert row is not None  # _reward_row is asked only for judges that one of the two has
+    def _reward_row(self, row: Metric, before: Metric | None, after: Metric | None) -> dict[str, Any]:
         gain = difference(after.estimate, before.estimate) if before and after else None
         source = self.paper.table("table2")["source"]
-        told = [self.paper.row("table2", role=role) for role in ("student", "reinforced")]
+        theirs = [self.paper.row("table2", role=role) for role in (Role.STUDENT, Role.REINFORCED)]
         return {
-            "judge": f"{metric_title(name)} ({row.judge})",
+            "judge": f"{row.title} ({row.judge})",
             "role": self.role(row),
-            "before": self.metric("marval", name),
-            "after": self.metric("marval-rl", name),
+            "before": self.cell(before) if before else plain(None),
+            "after": self.cell(after) if after else plain(None),
             "gain": Cell(gain, self.provenance.source(row.file)) if gain else plain(None),
-            "paper before": self.told(told[0], name, source),
-            "paper after": self.told(told[1], name, source),
-            "paper gain": plain(
-                self.paper.gain(name), f"difference of two cells of {source}", self.paper.decimals(name)
-            )
-            if self.paper.gain(name)
-            else plain(None),
+            "paper before": self.printed(theirs[0], row.name, source),
+            "paper after": self.printed(theirs[1], row.name, source),
+            "paper gain": self._papers_gain(row.name, source),
         }
+
+    def _papers_gain(self, name: str, source: str) -> Cell:
+        gain = self.paper.gain(name)
+        note = f"difference of two cells of {source}"
+        return plain(None) if gain is None else plain(gain, note, self.paper.decimals(name))
 
     def guidance(self) -> Table:
         """Table 3."""
-        grid = self.results.guidance_grid(self.paper.best_guidance)
-        names = [DISTANCE, "inception_score", "within_class_variance", "class_accuracy"]
-        rows = []
-        for scale, variant in ((w, v) for w, v in grid.items() if v in self.results.metrics):
-            told = self.paper.row("table3", guidance=scale)
-            source = self.paper.table("table3")["source"]
-            row = {"w": f"{scale:g}", "variant": variant} | {
-                self.title(n): self.metric(variant, n) for n in names
-            }
-            rows.append(
-                row
-                | {
-                    "paper FID": self.told(told, "fid", source),
-                    "paper IS": self.told(told, "inception_score", source),
-                }
-            )
+        grid = self.roles.guidance_grid
+        directions: dict[str, Direction] = {self.title(DISTANCE): "min", self.title(INCEPTION_SCORE): "max"}
         return Table.of(
             "table3",
             "Table 3. Guidance scale w in distillation, ours and the paper's (MARVAL-B); w = 1 is no guidance.",
-            rows,
-            {self.distance(): "min", "Inception Score": "max", "paper FID": "min", "paper IS": "max"},
+            [self._guidance_row(w, v) for w, v in grid.items() if v in self.results.metrics],
+            directions | {"paper FID": "min", "paper IS": "max"},
         )
+
+    def _guidance_row(self, scale: float, variant: str) -> dict[str, Any]:
+        theirs, source = self.paper.row("table3", guidance=scale), self.paper.table("table3")["source"]
+        names = (DISTANCE, INCEPTION_SCORE, DIVERSITY, ACCURACY)
+        return {
+            "w": f"{scale:g}",
+            "variant": variant,
+            **{self.title(name): self.metric(variant, name) for name in names},
+            "paper FID": self.printed(theirs, "fid", source),
+            "paper IS": self.printed(theirs, INCEPTION_SCORE, source),
+        }
 
     def ablations(self) -> Table:
         """All variants x all metrics."""
-        present = {name for rows in self.results.metrics.values() for name in rows}
-        names = [n for n in METRICS if n in present] + sorted(present - set(METRICS))
+        names = list(self.results.titles)
         directions: dict[str, Direction] = {}
         for rows in self.results.metrics.values():
             for name, row in rows.items():
@@ -163,6 +157,6 @@ class QualityTables(Cells):
         )
 
     def _ordered(self) -> list[str]:
-        """Evaluated variants: real images, then in the preset's order, then any that the preset does not know."""
-        wanted = ["real", *self.results.variants, *self.results.metrics]
+        """Evaluated variants: real images, then in the settings' order, then any that the settings do not know."""
+        wanted = [REAL, *self.results.variants, *self.results.metrics]
         return [v for v in dict.fromkeys(wanted) if v in self.results.metrics]

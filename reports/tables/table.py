@@ -60,8 +60,8 @@ def plain(value: float | None, note: str = "", decimals: int | None = None) -> C
 
 def without_common(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows without those columns of COMMON that say the same in each, and a note that says it once."""
-    told = {name: {_words(row[name]) for row in rows} - {""} for name in COMMON if rows and name in rows[0]}
-    same = {name: values.pop() for name, values in told.items() if len(values) == 1 and len(rows) > 1}
+    values = {name: {_words(row[name]) for row in rows} - {""} for name in COMMON if rows and name in rows[0]}
+    same = {name: own.pop() for name, own in values.items() if len(own) == 1 and len(rows) > 1}
     kept = [{name: x for name, x in row.items() if name not in same} for row in rows]
     note = "; ".join(f"{name}: {value}" for name, value in same.items())
     return kept, [f"The same in every row: {note}."] if note else []

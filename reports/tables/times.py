@@ -8,6 +8,7 @@ from typing import Any
 from reports.formats import SHARES, Speed
 from reports.intervals import Estimate, ratio
 from reports.regimes import Regime, regimes, single_image, size_of, sizes
+from reports.roles import Role
 from reports.split import share_of_floor
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Table, plain, without_common
@@ -19,10 +20,10 @@ class TimeTables(Cells):
     def times(self) -> Table:
         """Table 1's column of seconds, where models of the paper's sizes were timed."""
         found = [
-            self._size_row(size, variant, steps)
+            self._size_row(size, variant, row)
             for size in sizes(self.results)
-            for steps, variant in [*self.results.teachers().items(), (1, "marval")]
-            if single_image(self.results, variant, size)
+            for variant in [*self.roles.teachers.values(), *self.roles.named(Role.STUDENT)]
+            if (row := single_image(self.results, variant, size))
         ]
         rows, common = without_common(found)
         return Table.of(
@@ -35,22 +36,20 @@ class TimeTables(Cells):
             ],
         )
 
-    def _size_row(self, size: str, variant: str, steps: int) -> dict[str, Any]:
-        student = variant == "marval"
-        role = "student" if student else "teacher" if steps == self.paper.teacher_steps else ""
-        told = self.paper.row("table1", size=size, role=role) if role else {}
-        row = single_image(self.results, variant, size)
-        assert row is not None  # times() asks for timed variants alone
-        source = f"{self.paper.table('table1')['source']}, row {told.get('model')}"
+    def _size_row(self, size: str, variant: str, row: Speed) -> dict[str, Any]:
+        student = self.roles.of(variant) is Role.STUDENT
+        theirs = self.paper.row("table1", size=size, role=self.role_in_table_1(variant))
+        name = self.paper.content["paper" if student else "teacher_paper"]["name"]
+        source = f"{self.paper.table('table1')['source']}, row {theirs.get('model')}"
         return {
-            "model": f"{'MARVAL' if student else 'MAR'}-{size}",
+            "model": f"{name}-{size}",
             "AR steps": plain(row.ar_steps),
             "diffusion steps": plain(row.diffusion_steps),
             "seconds/image": self.seconds(variant, size),
-            "paper seconds/image": self.told(told, "seconds_per_image", source),
+            "paper seconds/image": self.printed(theirs, "seconds_per_image", source),
             "speed-up": self.speedup(variant, size),
             "paper speed-up": plain(self.paper.speedup(size) if student else None, "computed from Table 1"),
-            "parameters, million (paper)": self.told(told, "parameters_million", source),
+            "parameters, million (paper)": self.printed(theirs, "parameters_million", source),
             "device": self.results.device(row),
         }
 
@@ -180,7 +179,7 @@ class TimeTables(Cells):
 
 
 def _model(row: Speed) -> str:
-    """A model by its name where that says more than the weights' name, which the variant tells too."""
+    """A model by its name where that says more than the weights' name, which the variant says too."""
     size = size_of(row.model)
     return f"MAR-{size}" if size else row.model if row.model.startswith("mar-") else ""
 

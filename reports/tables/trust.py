@@ -1,15 +1,14 @@
-"""Tables that tell how far the others can be trusted: the judges, the price of the reward, the authors' own figures."""
+"""Tables that show how far the others can be trusted: the judges, the price of the reward, the authors' own figures."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from reports.formats import read_json
 from reports.intervals import Estimate, difference
 from reports.paper import command
+from reports.roles import Role
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Table, plain
-from reports.wording import METRICS
 
 
 class TrustTables(Cells):
@@ -17,8 +16,8 @@ class TrustTables(Cells):
 
     def hacking(self) -> Table:
         """What reward fine-tuning did to the training reward, to unseen judges, and to what it may cost."""
-        before, after = (self.results.metrics.get(v, {}) for v in ("marval", "marval-rl"))
-        names = [n for n in METRICS if n in before and n in after]
+        before, after = self.results.scores(Role.STUDENT), self.results.scores(Role.REINFORCED)
+        names = [name for name in before if name in after]
         rows = [
             {
                 "quantity": self.title(name),
@@ -38,33 +37,29 @@ class TrustTables(Cells):
 
     def _watched(self) -> list[str]:
         """For each tuned model, from which step on something contradicts the training reward."""
-        told = []
-        for path in sorted((self.results.root / "training").glob("*-watch.json")):
-            watch = self.results.read(path, read_json, required=False)
-            if watch is None:
-                continue
-            name = path.stem.removesuffix("-watch")
-            if watch["step"] is None:
-                told.append(
+        notes = []
+        for name, watch in self.results.watches.items():
+            if watch.step is None:
+                notes.append(
                     f"{name}: the unseen judges agree with the training reward at every step looked at."
                 )
             else:
-                reasons = "; ".join(f"{alarm['quantity']}: {alarm['reason']}" for alarm in watch["alarms"])
-                told.append(
-                    f"{name}: from step {watch['step']} on something contradicts the training reward ({reasons})."
+                reasons = "; ".join(f"{alarm['quantity']}: {alarm['reason']}" for alarm in watch.alarms)
+                notes.append(
+                    f"{name}: from step {watch.step} on something contradicts the training reward ({reasons})."
                 )
-        return told
+        return notes
 
     def paper_rows(self) -> Table:
         """The paper's own system-level table and that of MAR's authors."""
         rows = [
             {
                 "model": row["model"],
-                "guidance": self.told(row, "guidance"),
-                "FID": self.told(row, "fid"),
-                "IS": self.told(row, "inception_score"),
-                "seconds/image": self.told(row, "seconds_per_image"),
-                "parameters, million": self.told(row, "parameters_million"),
+                "guidance": self.printed(row, "guidance"),
+                "FID": self.printed(row, "fid"),
+                "IS": self.printed(row, "inception_score"),
+                "seconds/image": self.printed(row, "seconds_per_image"),
+                "parameters, million": self.printed(row, "parameters_million"),
                 "source": self.paper.table(table)["source"],
                 "measured by": command(row["preset"]) if "preset" in row else "",
             }

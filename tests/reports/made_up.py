@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from reports.formats import md5
 from reports.results import Results
@@ -48,6 +47,16 @@ JUDGES = {
     "image_reward": "digits-image-reward",
     "pick_score": "digits-pick-score",
 }
+TITLES = {
+    "frechet_distance": "Fréchet distance",
+    "within_class_variance": "Within-class variance",
+    "class_accuracy": "Class accuracy",
+    "inception_score": "Inception Score",
+    "clip_score": "CLIP score",
+    "image_reward": "ImageReward",
+    "pick_score": "PickScore",
+}
+REWARD = "pick_score"
 HIGHER = {"frechet_distance": False, "within_class_variance": None}
 JITTER = np.array([-1.0, 0.2, 0.8])  # of the three seeds; each metric shuffles it
 
@@ -61,8 +70,10 @@ def metric_row(
     values = [float(mean + size * j) for j in jitter[: len(seeds)]]
     reach = 2 * size + 1e-3
     judge = JUDGES.get(name, "digits-cnn")
+    role = {"role": "training reward" if name == REWARD else "unseen judge"} if name in JUDGES else {}
     return {
         "metric": name,
+        "title": TITLES.get(name, name),
         "value": float(np.mean(values)),
         "ci_low": float(np.mean(values)) - reach,
         "ci_high": float(np.mean(values)) + reach,
@@ -73,7 +84,7 @@ def metric_row(
         "judge": judge,
         "judge_sha256": f"{judge}-sha",
         "interval": "t over seeds",
-        "protocol": {"images_per_class": 100} | ({"role": "training reward"} if name == "pick_score" else {}),
+        "protocol": {"images_per_class": 100} | role,
     }
 
 
@@ -128,28 +139,49 @@ def speed_rows() -> list[dict[str, Any]]:
     return rows
 
 
-def preset() -> dict[str, Any]:
-    """In the form of workflow/presets/digits.yaml."""
+def role(name: str) -> str:
+    """The role of a variant of this made-up preset."""
+    roles = {
+        "marval": "student",
+        "marval-rl": "reinforced",
+        "marval-raster": "order",
+        "marval-centre-out": "order",
+    }
+    by_start = {"teacher-": "teacher", "marval-w": "guidance"}
+    return roles.get(name) or next((r for start, r in by_start.items() if name.startswith(start)), "ablation")
+
+
+def settings() -> dict[str, Any]:
+    """In the form of results/digits/settings.json."""
     variants: dict[str, Any] = {}
     for name in MEANS:
+        if name == "real":
+            continue
         steps = int(name.split("-")[1]) if name.startswith("teacher") else None
         own = name if name.startswith(("marval-w", "marval-rl", "marval-no")) else "marval"
-        settings = {"model": "teacher" if steps else own, "diffusion_steps": steps or 1}
-        settings |= {"guidance": 2.0} if steps else {}
-        orders = {"marval-raster": "raster", "marval-centre-out": "centre-out"}
-        variants[name] = settings | {
+        variants[name] = {
+            "role": role(name),
+            "model": "teacher" if steps else own,
+            "diffusion_steps": steps or 1,
+            "guidance": 2.0 if steps else 1.0,
             "ar_steps": 4 if name == "marval-k4" else 8,
-            "order": orders.get(name, "random"),
+            "order": name.removeprefix("marval-") if role(name) == "order" else "random",
+            "seeds": SEEDS,
         }
-    del variants["real"]
-    scales = {"marval": 1.2, "marval-w1": 1.0, "marval-w2": 2.0, "marval-w4": 4.0}
-    distill = {"variants": {name: {"guidance": w} for name, w in scales.items()}}
-    prepare = {"data": "digits", "size": 32}
-    return {"name": "made-up", "seeds": SEEDS, "prepare": prepare, "distill": distill, "variants": variants}
+    scales = {"marval": 1.2, "marval-w1": 1.0, "marval-w2": 2.0, "marval-w4": 4.0, "marval-no-l2": 1.2}
+    return {
+        "name": "made-up",
+        "seeds": SEEDS,
+        "prepare": {"data": "digits", "size": 32},
+        "judges": {"kind": "small"},
+        "distill": {"variants": {name: {"guidance": w} for name, w in scales.items()}},
+        "reinforce": {"variants": {"marval-rl": {"start": "marval", "steps": 10}}},
+        "variants": variants,
+    }
 
 
-def full_scale_preset(size: str = "H") -> dict[str, Any]:
-    """In the form of workflow/presets/imagenet256-*.yaml."""
+def full_scale_settings(size: str = "H") -> dict[str, Any]:
+    """In the form of results/imagenet256-*/settings.json."""
     width, blocks, heads, head_width, head_blocks = {
         "B": (768, 12, 12, 1024, 6),
         "L": (1024, 16, 16, 1280, 8),
@@ -157,7 +189,7 @@ def full_scale_preset(size: str = "H") -> dict[str, Any]:
     }[size]
     backbone = {"width": width, "encoder_blocks": blocks, "decoder_blocks": blocks, "heads": heads}
     model = backbone | {"classes": 1000, "head": {"width": head_width, "blocks": head_blocks}}
-    return preset() | {
+    return settings() | {
         "prepare": {"data": "image-folder", "folder": "data/imagenet", "size": 256},
         "judges": {"kind": "published"},
         "teacher": {"official": None, "model": model},
@@ -220,7 +252,6 @@ def curves(root: Path) -> None:
         losses = {"loss_l1": falling(0.5), "loss_l2": falling(0.4), "loss_auxiliary": falling(0.8)}
         write_curve(root / "curves" / f"marval-s{seed}.csv", base | losses)
         few = np.arange(11.0)
-        clip = [float(54 + 0.15 * x + 0.05 * seed) if x % 2 == 0 else float("nan") for x in few]
         write_curve(
             root / "curves" / f"marval-rl-s{seed}.csv",
             {
@@ -228,11 +259,24 @@ def curves(root: Path) -> None:
                 "seconds": list(few),
                 "loss_reward": list(-2.9 - 0.4 * few),
                 "grad_norm_student": list(1 + 0 * few),
-                "clip_score": clip,
-                "image_reward": [float(0.4 + 0.015 * x) if x % 2 == 0 else float("nan") for x in few],
-                "frechet_distance": [float(0.9 + 0.005 * x * x) if x % 2 == 0 else float("nan") for x in few],
             },
         )
+
+
+def watches(root: Path) -> None:
+    for seed in SEEDS:
+        rows = [
+            {
+                "step": step,
+                REWARD: 2.9 + 0.4 * step,
+                "clip_score": 54 + 0.15 * step + 0.05 * seed,
+                "image_reward": 0.4 + 0.015 * step,
+                "frechet_distance": 0.9 + 0.005 * step * step,
+            }
+            for step in range(0, 11, 2)
+        ]
+        watch = {"rows": rows, "reward": REWARD, "step": None, "alarms": []}
+        write_json(root / "watch" / f"marval-rl-s{seed}.json", watch)
 
 
 def digit_images(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -299,11 +343,10 @@ def weights(path: Path, count: int) -> None:
 
 
 def write_results(project: Path, name: str = "made-up") -> Path:
-    """A complete, made-up results folder with its preset; returns project/results/NAME."""
+    """A complete, made-up results folder; returns project/results/NAME."""
     root = project / "results" / name
     root.mkdir(parents=True)
-    (project / "workflow" / "presets").mkdir(parents=True, exist_ok=True)
-    (project / "workflow" / "presets" / f"{name}.yaml").write_text(yaml.safe_dump(preset(), sort_keys=False))
+    write_json(root / "settings.json", settings())
     for variant, means in MEANS.items():
         write_metrics(root, variant, means)
     write_json(root / "speed.json", speed_rows())
@@ -329,6 +372,7 @@ def write_results(project: Path, name: str = "made-up") -> Path:
     for model, count in (("teacher", 400_000), ("marval", 400_000), ("marval-rl", 400_000)):
         weights(root / "models" / model / "seed-0.safetensors", count)
     curves(root)
+    watches(root)
     samples(root)
     showcase(root)
     record("teacher@made-up-0", root, ["models/teacher/seed-0.safetensors"], 65.2)
@@ -341,4 +385,4 @@ def write_results(project: Path, name: str = "made-up") -> Path:
 
 def opened(project: Path) -> Results:
     """The results that `write_results` left in a project folder."""
-    return Results.open("made-up", project / "results" / "made-up", project / "workflow" / "presets")
+    return Results.open("made-up", project / "results" / "made-up")

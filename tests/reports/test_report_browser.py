@@ -124,7 +124,7 @@ def test_dark_pages_turn_text_and_figures_light(reported: Path, tmp_path: Path) 
 def test_an_empty_report_does_not_overflow_either(tmp_path: Path) -> None:
     root = tmp_path / "results" / "nothing"
     root.mkdir(parents=True)
-    build(Results.open("nothing", root, tmp_path))
+    build(Results.open("nothing", root))
     seen = measured(root / "report.html", tmp_path, 390)
     assert seen["overflow"] <= 0
     assert {verdict[2:] for _, verdict in seen["verdicts"]} == {"not attempted"}

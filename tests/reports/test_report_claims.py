@@ -9,10 +9,9 @@ from typing import Any
 
 import made_up
 import pytest
-import yaml
 from made_up import opened
 
-from reports.claims import CLAIMS, Claim, Verdict, as_rows, evaluate
+from reports.claims import Claim, Verdict, as_rows, evaluate
 from reports.formats import md5
 from reports.paper import Paper
 from reports.results import Results
@@ -21,7 +20,7 @@ Change = Callable[[dict[str, dict[str, float]]], None]
 
 
 class World:
-    """A small project to bend: means by variant, speeds, preset."""
+    """A small project to bend: means by variant, speeds, settings."""
 
     def __init__(self, project: Path) -> None:
         self.project = project
@@ -30,23 +29,21 @@ class World:
         self.means = {variant: dict(means) for variant, means in made_up.MEANS.items()}
         self.how: dict[str, dict[str, Any]] = {}
         self.speed = made_up.speed_rows()
-        self.preset = made_up.preset()
+        self.settings = made_up.settings()
 
     def claim(self, id: str) -> Claim:
         for variant, means in self.means.items():
             made_up.write_metrics(self.root, variant, means, **self.how.get(variant, {}))
         if self.speed:
             made_up.write_json(self.root / "speed.json", self.speed)
-        presets = self.project / "workflow" / "presets"
-        presets.mkdir(parents=True)
-        (presets / "made-up.yaml").write_text(yaml.safe_dump(self.preset))
+        made_up.write_json(self.root / "settings.json", self.settings)
         results = opened(self.project)
         return next(claim for claim in evaluate(results, Paper()) if claim.id == id)
 
     def drop(self, *variants: str) -> None:
         for variant in variants:
             del self.means[variant]
-            self.preset["variants"].pop(variant, None)
+            self.settings["variants"].pop(variant, None)
 
     def without_batch_one(self) -> None:
         self.speed = [row for row in self.speed if row["batch"] != 1]
@@ -282,7 +279,7 @@ def test_rows_have_no_nan(world: World) -> None:
 
 def test_an_empty_folder_gives_five_claims_not_attempted(tmp_path: Path) -> None:
     (tmp_path / "results" / "nothing").mkdir(parents=True)
-    results = Results.open("nothing", tmp_path / "results" / "nothing", tmp_path)
+    results = Results.open("nothing", tmp_path / "results" / "nothing")
     claims = evaluate(results, Paper())
-    assert len(claims) == len(CLAIMS)
+    assert len(claims) == 5
     assert {claim.verdict for claim in claims} == {Verdict.NOT_ATTEMPTED}

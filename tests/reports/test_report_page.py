@@ -240,9 +240,9 @@ def test_missing_parts_are_no_crash(project: Path, parts: list[str]) -> None:
 def test_an_empty_folder_gives_a_report_and_says_what_is_missing(tmp_path: Path) -> None:
     root = tmp_path / "results" / "nothing"
     root.mkdir(parents=True)
-    build(Results.open("nothing", root, tmp_path))
+    build(Results.open("nothing", root))
     page = (root / "report.html").read_text()
-    for part in ("not attempted", "metrics/ is empty", "speed.json is missing", "nothing.yaml is missing"):
+    for part in ("not attempted", "metrics/ is empty", "speed.json is missing", "settings.json is missing"):
         assert part in page
     assert (root / "tables").is_dir()
     assert (root / "figures").is_dir()

@@ -81,9 +81,11 @@ def test_parameters_are_counted_from_the_head_of_the_file(project: Path) -> None
 
 def test_samples_over_training_show_the_first_seed_of_each_model(tmp_path: Path) -> None:
     folder = tmp_path / "results/made-up/training"
+    made_up.write_json(folder.parent / "settings.json", made_up.settings())
     folder.mkdir(parents=True)
-    for name in ("marval-s0", "marval-s1", "teacher-s0"):
-        Image.new("RGB", (320, 160)).save(folder / f"{name}.png")
+    for name, wide in (("marval-s2", 320), ("marval-s10", 400), ("teacher-s0", 320)):
+        Image.new("RGB", (wide, 160)).save(folder / f"{name}.png")
     shown = samples.galleries(Results.open("made-up", folder.parent), Paper())
     gallery = next(g for g in shown if g.title == "Samples over training")
     assert [picture.caption for picture in gallery.pictures] == ["teacher", "marval"]
+    assert [picture.width for picture in gallery.pictures] == [320, 320]

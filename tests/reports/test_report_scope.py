@@ -8,9 +8,9 @@ from typing import Any
 
 import made_up
 import pytest
-import yaml
-from made_up import full_scale_preset
+from made_up import full_scale_settings
 
+from marval.stages.preset import load_preset
 from reports.claims import Claim, evaluate
 from reports.paper import Paper, command
 from reports.results import Results
@@ -32,7 +32,7 @@ def scope(project: Path, settings: dict[str, Any], name: str = "made-up") -> Sco
 
 @pytest.mark.parametrize("size", ["B", "L", "H"])
 def test_the_papers_setting_is_full_whatever_the_presets_name(tmp_path: Path, size: str) -> None:
-    assert scope(tmp_path, full_scale_preset(size)) == Scope(size, ())
+    assert scope(tmp_path, full_scale_settings(size)) == Scope(size, ())
 
 
 @pytest.mark.parametrize(
@@ -43,16 +43,16 @@ def test_the_papers_setting_is_full_whatever_the_presets_name(tmp_path: Path, si
         ({"prepare": None}, "only time"),
         ({"judges": {"cnn": {}}}, "judges"),
         (
-            {"teacher": {"model": full_scale_preset("B")["teacher"]["model"] | {"classes": 100}}},
+            {"teacher": {"model": full_scale_settings("B")["teacher"]["model"] | {"classes": 100}}},
             "1000 classes",
         ),
-        ({"teacher": {"model": full_scale_preset("B")["teacher"]["model"] | {"width": 32}}}, "sizes"),
-        ({"teacher": {"model": full_scale_preset("B")["teacher"]["model"] | {"head": {}}}}, "sizes"),
+        ({"teacher": {"model": full_scale_settings("B")["teacher"]["model"] | {"width": 32}}}, "sizes"),
+        ({"teacher": {"model": full_scale_settings("B")["teacher"]["model"] | {"head": {}}}}, "sizes"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_anything_else_is_a_proxy_and_says_why(tmp_path: Path, change: dict[str, Any], reason: str) -> None:
-    found = scope(tmp_path, full_scale_preset("B") | change, "imagenet256-base")
+    found = scope(tmp_path, full_scale_settings("B") | change, "imagenet256-base")
     assert str(found) == "proxy"
     assert [reason in told for told in found.differs] == [True]
 
@@ -61,13 +61,15 @@ def test_an_unknown_preset_is_a_proxy(tmp_path: Path) -> None:
     assert str(scope(tmp_path, {})) == "proxy"
 
 
-@pytest.mark.parametrize("file", sorted(PRESETS.glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("name", sorted(file.stem for file in PRESETS.glob("*.yaml")))
 def test_presets_that_come_with_the_suite_are_what_the_report_says_of_them(
-    tmp_path: Path, file: Path
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(PRESETS.parents[1])
     told = Paper().content["full_scale"]["needs"]
-    found = scope(tmp_path, yaml.safe_load(file.read_text()), file.stem)
-    assert found.is_full == (file.stem in told and file.stem != "latency"), found.differs
+    settings = load_preset(name).model_dump(mode="json")
+    found = scope(tmp_path, settings, name)
+    assert found.is_full == (name in told and name != "latency"), found.differs
 
 
 def full_scale(
@@ -85,10 +87,8 @@ def full_scale(
         for row in rows:
             row |= {"ci_low": row["value"] * 0.995, "ci_high": row["value"] * 1.005}
         made_up.write_json(root / "metrics" / f"{variant}.json", rows)
-    presets = project / "presets"
-    presets.mkdir(exist_ok=True)
-    (presets / f"{name}.yaml").write_text(yaml.safe_dump(full_scale_preset(size) | {"name": name}))
-    results = Results.open(name, root, presets)
+    made_up.write_json(root / "settings.json", full_scale_settings(size) | {"name": name})
+    results = Results.open(name, root)
     return {claim.id: claim for claim in evaluate(results, Paper())}
 
 
@@ -147,7 +147,7 @@ def timed(project: Path, size: str, device: str, student: float) -> Claim:
     record = json.loads((root / "records" / "speed.json").read_text())
     record["machine"]["gpu"] = "NVIDIA H100"
     made_up.write_json(root / "records" / "speed.json", record)
-    return evaluate(Results(root, "made-up", full_scale_preset(size)), Paper())[1]
+    return evaluate(Results(root, "made-up", full_scale_settings(size)), Paper())[1]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_size_is_held_to_its_own_speed_up(
     claim = timed(tmp_path, size, "cuda", student)
     assert (claim.scope, claim.verdict) == ("full", verdict)
     assert claim.paper == pytest.approx(paper, abs=0.01)
-    assert ("30" in claim.short) == (size == "B")
+    assert ("30" in claim.title) == (size == "B")
     assert ("that is B's figure" in claim.beside[0]) == (size == "H")
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import made_up
 import pytest
-import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from reports.__main__ import main
@@ -30,7 +29,7 @@ NEW = ("floor_seconds", "flops", "dtype", "peak_memory_mb")
 def results_of(project: Path, rows: list[dict[str, Any]], settings: dict[str, Any] | None = None) -> Results:
     root = project / "results" / "made-up"
     made_up.write_json(root / "speed.json", rows)
-    return Results(root, "made-up", made_up.preset() if settings is None else settings)
+    return Results(root, "made-up", made_up.settings() if settings is None else settings)
 
 
 def pair(teacher: dict[str, Any], student: dict[str, Any]) -> list[dict[str, Any]]:
@@ -186,9 +185,11 @@ def latency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     record = json.loads((root / "records/speed.json").read_text())
     record |= {"energy_joules": 9000.0}
     made_up.write_json(root / "records/speed.json", record)
-    presets = tmp_path / "workflow" / "presets"
-    presets.mkdir(parents=True)
-    (presets / "latency.yaml").write_text(yaml.safe_dump({"name": "latency", "latency": {}}))
+    variants = {
+        "teacher-100": {"role": "teacher", "diffusion_steps": 100, "guidance": 2.9},
+        "marval": {"role": "student", "diffusion_steps": 1, "guidance": 1.0},
+    }
+    made_up.write_json(root / "settings.json", {"name": "latency", "latency": {"variants": variants}})
     monkeypatch.chdir(tmp_path)
     return root
 

@@ -133,13 +133,10 @@ def test_hacking_table_says_where_the_judges_stop_agreeing(complete: Path, tmp_p
     results = made_up.opened(project)
     alarm = {"quantity": "clip_score", "step": 15, "reason": "falls below its best"}
     made_up.write_json(
-        results.root / "training/marval-rl-s0-watch.json",
-        {"alarms": [alarm], "step": 15, "last_sound_step": 10},
+        results.root / "watch/marval-rl-s0.json",
+        {"rows": [], "reward": "pick_score", "step": 15, "alarms": [alarm]},
     )
-    made_up.write_json(
-        results.root / "training/marval-rl-s1-watch.json", {"alarms": [], "step": None, "last_sound_step": 20}
-    )
-    first, second = all_tables(results, Paper(), Provenance(results))["hacking"].notes
+    first, second, _ = all_tables(results, Paper(), Provenance(results))["hacking"].notes
     assert "marval-rl-s0: from step 15 on" in first
     assert "clip_score: falls below its best" in first
     assert "marval-rl-s1: the unseen judges agree" in second

@@ -133,7 +133,12 @@ def devices(wildcards, resources, hidden):
 
 
 def start_warm_process():
-    """Local stages run as forks of one process that has the heavy packages imported; it ends with this one."""
+    """Local stages run as forks of one process that has the heavy packages imported; it ends with this one.
+
+    Who has named such a process in the environment keeps it.
+    """
+    if warm.VARIABLE in os.environ:
+        return
     path = f".snakemake/warm-{os.getpid()}.socket"
     os.environ.update({warm.VARIABLE: path})
     subprocess.Popen([sys.executable, "-m", "marval", "warm", path], start_new_session=True)

@@ -1,12 +1,16 @@
 """The warm process: same status, output and interruption as a command in a process of its own."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
 
 # a stand-in for stage commands, served by the real server without the slow imports
 SERVER = """
@@ -30,92 +34,89 @@ def main(arguments):
             raise RuntimeError("a bug")
     return 0
 
-warm.PACKAGES = warm.HEAVY = ()
-print("ready", flush=True)
+warm._preload = lambda: print("ready", flush=True)  # called once the socket listens
 warm.serve(Path(sys.argv[1]), main)
 """
 CLIENT = "import sys; from marval import warm; status = warm.delegate(sys.argv[1:]); sys.exit(99 if status is None else status)"
 
 
 @pytest.fixture
-def served(root, tmp_path):
-    """Environment of clients, with the server running."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(root),
-        "VALUE": "7",
-        "MARVAL_WARM": str(tmp_path / "warm.socket"),
-    }
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER, environment["MARVAL_WARM"]],
-        env=environment,
-        cwd=root,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout is not None
-    assert server.stdout.readline() == "ready\n"
-    while not Path(environment["MARVAL_WARM"]).exists():
-        assert server.poll() is None
-    yield environment
-    server.kill()
-    server.wait()
+def client(tmp_path, monkeypatch):
+    """Starts a client in `tmp_path`; no client outlives the test, whatever comes of it."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("VALUE", "7")
+    monkeypatch.setenv("MARVAL_WARM", str(tmp_path / "warm.socket"))
+    with ExitStack() as started:
+
+        def start(*arguments):
+            process = subprocess.Popen(
+                [sys.executable, "-c", CLIENT, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True,
+            )  # fmt: skip
+            started.enter_context(process)
+            started.callback(process.kill)
+            return process
+
+        yield start
 
 
-def client(environment, cwd, *arguments):
-    return subprocess.Popen(
-        [sys.executable, "-c", CLIENT, *arguments], env=environment, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
-    )  # fmt: skip
+@pytest.fixture
+def served(client):
+    """The server, which answers the clients."""
+    command = [sys.executable, "-c", SERVER, os.environ["MARVAL_WARM"]]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert server.stdout.readline() == "ready\n"
+            yield
+        finally:
+            server.kill()
 
 
 @pytest.mark.parametrize("status", [0, 2])
-def test_status_output_folder_and_environment_are_the_clients(served, tmp_path, status):
-    process = client(served, tmp_path, "status", str(status))
+def test_status_output_folder_and_environment_are_the_clients(served, client, tmp_path, status):
+    process = client("status", str(status))
     out, err = process.communicate()
     assert process.returncode == status
     assert out == f"cwd {tmp_path} value 7\n"
     assert err == "complaint\n"
 
 
-def test_interrupt_reaches_the_child(served, tmp_path):
-    process = client(served, tmp_path, "wait")
+def test_interrupt_reaches_the_child(served, client):
+    process = client("wait")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("pid")
     process.send_signal(signal.SIGINT)
     assert process.wait() == 130
 
 
-def test_child_of_a_killed_client_is_killed(served, tmp_path):
-    process = client(served, tmp_path, "wait")
+def test_child_of_a_killed_client_is_killed(served, client):
+    process = client("wait")
     assert process.stdout is not None
     child = int(process.stdout.readline().split()[1])
     watch = os.pidfd_open(child)
     process.kill()
-    import select
-
     assert select.select([watch], [], [], 30)[0], "the child is still running"
     os.close(watch)
 
 
-def test_crash_shows_its_traceback(served, tmp_path):
-    process = client(served, tmp_path, "crash")
+def test_crash_shows_its_traceback(served, client):
+    process = client("crash")
     _, err = process.communicate()
     assert process.returncode == 1
     assert "RuntimeError: a bug" in err
 
 
-def test_children_run_side_by_side(served, tmp_path):
-    waiting = client(served, tmp_path, "wait")
+def test_children_run_side_by_side(served, client):
+    waiting = client("wait")
     assert waiting.stdout is not None
     assert waiting.stdout.readline()
-    assert client(served, tmp_path, "status", "0").wait() == 0
+    assert client("status", "0").wait() == 0
     waiting.send_signal(signal.SIGINT)
     assert waiting.wait() == 130
 
 
-def test_without_a_server_the_command_is_not_delegated(root, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(root), "MARVAL_WARM": str(tmp_path / "nobody.socket")}
-    assert client(environment, tmp_path, "status", "0").wait() == 99
-    del environment["MARVAL_WARM"]
-    assert client(environment, tmp_path, "status", "0").wait() == 99
+def test_without_a_server_the_command_is_not_delegated(client, monkeypatch):
+    assert client("status", "0").wait() == 99
+    monkeypatch.delenv("MARVAL_WARM")
+    assert client("status", "0").wait() == 99

@@ -11,29 +11,32 @@ import pytest
 from marval import workers
 from marval.errors import UserError
 
-# the second process makes a mistake; the first then fails as one does whose peer is gone
+# the second process makes a mistake; the first then fails as one does whose peer is gone: it reads the pipe to its end
 MISTAKE = """
 import os, sys
 from pathlib import Path
 from marval import workers
 from marval.errors import UserError
 
-gone, first = Path(sys.argv[1]), os.environ["RANK"] == "0"
-while first and not gone.exists():
-    pass
+workers.die_with_parent()
+first, pipe = os.environ["RANK"] == "0", Path(sys.argv[1])
+peer = pipe.open("rb" if first else "wb")
+if first:
+    peer.read()
 try:
     raise RuntimeError("connection closed by peer") if first else UserError("lr is 7: lower it")
 except Exception as error:
     workers.tell_parent(error)
-    gone.touch()
+    peer.close()
     sys.exit(1 if first else 2)
 """
+# both workers write to one pipe: a line is one write, whatever buffers Python has
 WAITING = """
 import os, signal
 from marval import workers
 
 workers.die_with_parent()
-print(os.getpid(), flush=True)
+os.write(1, b"%d\\n" % os.getpid())
 signal.pause()
 """
 IN_CHARGE = """
@@ -53,18 +56,24 @@ def importable(root, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(root))
 
 
-def test_mistake_of_one_process_is_told_once(importable, tmp_path, capfd):
+@pytest.fixture
+def pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+def test_mistake_of_one_process_is_told_once(importable, tmp_path, pipe, capfd):
     before = dict(os.environ), signal.getsignal(signal.SIGINT)
     with pytest.raises(UserError, match=r"^lr is 7: lower it$"):
-        workers.run(["-c", MISTAKE, str(tmp_path / "gone")], 2, tmp_path)
+        workers.run(["-c", MISTAKE, str(pipe)], 2, tmp_path)
     assert (dict(os.environ), signal.getsignal(signal.SIGINT)) == before
     assert capfd.readouterr().err == ""
 
 
-def test_bug_shows_its_traceback(importable, tmp_path, capfd):
+def test_bug_shows_its_traceback(importable, tmp_path, pipe, capfd):
     script = MISTAKE.replace("UserError(", "ZeroDivisionError(").replace("else 2)", "else 1)")
     with pytest.raises(SystemExit) as ended:
-        workers.run(["-c", script, str(tmp_path / "gone")], 2, tmp_path)
+        workers.run(["-c", script, str(pipe)], 2, tmp_path)
     assert ended.value.code == 1
     assert "Traceback" in capfd.readouterr().err
 
@@ -72,14 +81,17 @@ def test_bug_shows_its_traceback(importable, tmp_path, capfd):
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_end_of_the_command_in_charge_is_the_end_of_all(importable, number, status):
     command = [sys.executable, "-W", "ignore", "-c", IN_CHARGE, WAITING]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    watches = [os.pidfd_open(int(process.stdout.readline())) for _ in range(2)]
-    process.send_signal(number)
-    for watch in watches:
-        assert select.select([watch], [], [], 30)[0], "a worker is still running"
-        os.close(watch)
-    assert process.wait() == status
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            watches = [os.pidfd_open(int(process.stdout.readline())) for _ in range(2)]
+            process.send_signal(number)
+            for watch in watches:
+                assert select.select([watch], [], [], 30)[0], "a worker is still running"
+                os.close(watch)
+            assert process.wait() == status
+        finally:
+            process.kill()  # and with it the workers
 
 
 @pytest.mark.parametrize("value", ["0", "two", "-1"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -12,6 +13,35 @@ import pytest
 
 from marval import warm
 
+# serves stage commands like `python -m marval warm`; where FATAL_SIGNAL is set, a stage saves a checkpoint at every logged step
+# and sends itself that signal right after the second
+SERVER = """
+import os, signal, sys
+from pathlib import Path
+from marval import warm
+
+def main(arguments):
+    from marval.__main__ import main
+    if "FATAL_SIGNAL" in os.environ:
+        end_after_second_save(signal.Signals[os.environ["FATAL_SIGNAL"]])
+    return main(arguments)
+
+def end_after_second_save(number):
+    from marval.training import checkpoints
+
+    checkpoints.SAVE_SECONDS = 0.0
+    saves, plain = [], checkpoints.CheckpointStore.save_if_due
+
+    def save_and_end(self, state):
+        plain(self, state)
+        saves.append(state)
+        if len(saves) == 2:
+            os.kill(os.getpid(), number)
+
+    checkpoints.CheckpointStore.save_if_due = save_and_end
+
+warm.serve(Path(sys.argv[1]), main)
+"""
 IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 
 
@@ -23,12 +53,15 @@ class Checkout:
         self.warm = warm  # socket of the warm process, which spares every command the imports
         self.shown = ""  # what the first run wrote to the terminal
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, **more: str) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", warm.VARIABLE: str(self.warm)}
+        return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", warm.VARIABLE: str(self.warm), **more}
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(command, cwd=self.path, env=self.environment(), capture_output=True, text=True)
+    def run(self, *command: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run to the end, with `more` in the environment."""
+        done = subprocess.run(
+            command, cwd=self.path, env=self.environment(**more), capture_output=True, text=True
+        )
         if check and done.returncode:
             raise AssertionError(
                 f"{' '.join(command)} exited {done.returncode}:\n{done.stdout}\n{done.stderr}"
@@ -42,8 +75,8 @@ class Checkout:
             start_new_session=True,
         )  # fmt: skip
 
-    def marval(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-W", "ignore", "-m", "marval", *arguments, check=check)
+    def marval(self, *arguments: str, check: bool = True, **more: str) -> subprocess.CompletedProcess[str]:
+        return self.run(sys.executable, "-W", "ignore", "-m", "marval", *arguments, check=check, **more)
 
     def replace(self, file: str, old: str, new: str) -> None:
         path = self.path / file
@@ -68,12 +101,12 @@ class Checkout:
 def warm_process(root, tmp_path_factory):
     """The socket of a warm process, as Snakemake starts one; it ends with the tests."""
     socket = tmp_path_factory.mktemp("warm") / "socket"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "marval", "warm", str(socket)], cwd=root, start_new_session=True
-    )
-    yield socket
-    process.kill()
-    process.wait()
+    command = [sys.executable, "-W", "ignore", "-c", SERVER, str(socket)]
+    with subprocess.Popen(command, cwd=root, start_new_session=True) as process:
+        try:
+            yield socket
+        finally:
+            process.kill()
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +132,24 @@ def fresh(root, warm_process, tmp_path_factory) -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def finished(fresh, tmp_path_factory) -> Checkout:
-    """After one bare `snakemake`; tests that change anything take a copy."""
-    checkout = fresh.copy(tmp_path_factory.mktemp("finished") / "marval")
-    checkout.shown = checkout.run("snakemake").stderr
+def finished(fresh, tmp_path_factory, worker_id) -> Checkout:
+    """After one bare `snakemake`; tests that change anything take a copy.
+
+    The first worker of pytest-xdist that comes here makes it and leaves a copy to the others, which wait.
+    """
+    base, own = tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("finished") / "marval"
+    shared = base if worker_id == "master" else base.parent
+    first, shown = Checkout(shared / "finished-first", fresh.warm), shared / "finished-first.log"
+    with (shared / "finished-first.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if shown.exists():
+            checkout = first.copy(own)
+        else:
+            checkout = fresh.copy(own)
+            log = checkout.run("snakemake").stderr
+            checkout.copy(first.path)
+            shown.write_text(log)
+    checkout.shown = shown.read_text()
     return checkout
 
 

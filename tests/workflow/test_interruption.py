@@ -3,33 +3,10 @@
 import os
 import shutil
 import signal
-import sys
 
 import pytest
 
 pytestmark = pytest.mark.slow
-
-# runs a stage that saves at every logged step and is killed right after the second time
-KILLED = """
-import os, signal, sys
-from marval.training import checkpoints
-from marval.__main__ import main
-
-os.environ.pop("MARVAL_WARM")  # the patches below are for this process
-checkpoints.SAVE_SECONDS = 0.0
-saves = 0
-plain = checkpoints.CheckpointStore.save_if_due
-
-def save_and_die(self, state):
-    global saves
-    plain(self, state)
-    saves += 1
-    if saves == 2:
-        os.kill(os.getpid(), signal.{signal})
-
-checkpoints.CheckpointStore.save_if_due = save_and_die
-sys.exit(main(sys.argv[1:]))
-"""
 
 STAGES = {
     "tokenizer smoke": "models/tokenizer.safetensors",
@@ -45,9 +22,8 @@ def test_killed_stage_resumes_to_equal_weights(copy, command):
     weights = copy.path / "results/smoke" / STAGES[command]
     uninterrupted = weights.read_bytes()
     weights.unlink()
-    script = KILLED.format(signal="SIGKILL")
-    killed = copy.run(sys.executable, "-W", "ignore", "-c", script, *command.split(), check=False)
-    assert killed.returncode == -signal.SIGKILL
+    killed = copy.marval(*command.split(), check=False, FATAL_SIGNAL="SIGKILL")
+    assert killed.returncode == 128 + signal.SIGKILL
     assert not weights.exists()
     copy.marval(*command.split())
     assert weights.read_bytes() == uninterrupted
@@ -57,10 +33,7 @@ def test_killed_stage_resumes_to_equal_weights(copy, command):
 
 
 def test_ctrl_c_is_one_line(copy):
-    script = KILLED.format(signal="SIGINT")
-    stopped = copy.run(
-        sys.executable, "-W", "ignore", "-c", script, "teacher", "smoke", "--seed", "0", check=False
-    )
+    stopped = copy.marval("teacher", "smoke", "--seed", "0", check=False, FATAL_SIGNAL="SIGINT")
     assert stopped.returncode == 130
     assert "Traceback" not in stopped.stderr
     assert stopped.stderr.strip().endswith(
@@ -69,8 +42,7 @@ def test_ctrl_c_is_one_line(copy):
 
 
 def test_a_checkpoint_of_other_settings_is_not_resumed(copy):
-    script = KILLED.format(signal="SIGKILL")
-    copy.run(sys.executable, "-W", "ignore", "-c", script, "teacher", "smoke", "--seed", "0", check=False)
+    copy.marval("teacher", "smoke", "--seed", "0", check=False, FATAL_SIGNAL="SIGKILL")
     copy.replace("workflow/presets/smoke.yaml", "label_drop: 0.1", "label_drop: 0.2")
     copy.marval("teacher", "smoke", "--seed", "0")
     assert "resuming" not in (copy.path / "logs/teacher/smoke-0.log").read_text()
@@ -81,13 +53,14 @@ def test_killed_snakemake_goes_on(copy):
     weights = copy.path / "results/smoke/models/marval/seed-0.safetensors"
     expected = weights.read_bytes()
     forget(copy, "distill@smoke-marval-0")
-    process = copy.start("snakemake")
-    assert process.stderr is not None
-    assert any(line.startswith("distill@smoke-marval-0") for line in process.stderr), (
-        "the stage was not started"
-    )
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with copy.start("snakemake") as process:
+        try:
+            assert process.stderr is not None
+            assert any(line.startswith("distill@smoke-marval-0") for line in process.stderr), (
+                "the stage was not started"
+            )
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
     assert not weights.exists()
     copy.run("snakemake")
     assert weights.read_bytes() == expected

@@ -8,8 +8,6 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import pytest
-from marval.stages.missing import missing_inputs
-from marval.stages.preset import load_preset
 from pydantic import TypeAdapter
 
 from marval.data.images import TRAIN, count_training
@@ -20,6 +18,8 @@ from marval.data.sources.digits8 import Digits8
 from marval.data.sources.image_folder import ImageFolder
 from marval.data.sources.mnist_5k import Mnist5k
 from marval.errors import Missing
+from marval.pipeline.missing import missing_inputs
+from marval.pipeline.preset import load_preset
 
 SECTIONS = {
     "digits8": {},

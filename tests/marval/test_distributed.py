@@ -6,9 +6,9 @@ import miniature
 import pytest
 import torch
 
-from marval import workers
 from marval.batches import Share, shares
 from marval.errors import UserError
+from marval.processes import workers
 from marval.training.seeding import seed_step
 from marval.training.settings import Scale
 

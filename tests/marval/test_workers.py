@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from marval import workers
 from marval.errors import UserError
+from marval.processes import workers
 
 # the second process makes a mistake; the first then fails as one does whose peer is gone: it reads the pipe to its end
 MISTAKE = """
 import os, sys
 from pathlib import Path
-from marval import workers
+from marval.processes import workers
 from marval.errors import UserError
 
 workers.die_with_parent()
@@ -33,7 +33,7 @@ except Exception as error:
 # both workers write to one pipe: a line is one write, whatever buffers Python has
 WAITING = """
 import os, signal
-from marval import workers
+from marval.processes import workers
 
 workers.die_with_parent()
 os.write(1, b"%d\\n" % os.getpid())
@@ -42,7 +42,7 @@ signal.pause()
 IN_CHARGE = """
 import sys
 from pathlib import Path
-from marval import workers
+from marval.processes import workers
 
 try:
     workers.run(["-W", "ignore", "-c", sys.argv[1]], 2, Path("."))

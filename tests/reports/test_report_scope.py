@@ -10,7 +10,7 @@ import made_up
 import pytest
 from made_up import full_scale_settings
 
-from marval.stages.preset import load_preset
+from marval.pipeline.preset import load_preset
 from reports.claims import Claim, evaluate
 from reports.paper import Paper, command
 from reports.results import Results

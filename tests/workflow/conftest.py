@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from marval import warm
+from marval.processes import warm
 
 # serves stage commands like `python -m marval warm`; where FATAL_SIGNAL is set, a stage saves a checkpoint at every logged step
 # and sends itself that signal right after the second
 SERVER = """
 import os, signal, sys
 from pathlib import Path
-from marval import warm
+from marval.processes import warm
 
 def main(arguments):
     from marval.__main__ import main

@@ -16,6 +16,7 @@ from marval.pipeline.run import Context
 from marval.processes.group import here
 from marval.sampling.images import balanced_labels, plain_sampler, sample_images
 from marval.sampling.settings import Role, SampleVariant
+from marval.sampling.token_samplers import OneStep
 from marval.training.snapshots import snapshot_files
 from metrics.distances import FrechetTarget
 from metrics.hacking import watch as unsound_from
@@ -23,7 +24,7 @@ from metrics.judges import OpenedJudges, open_folder
 from metrics.judging import judge_images
 from metrics.samples import Samples
 
-IMAGES = 250  # for each look, always the same noise
+IMAGES, BATCH = 250, 125  # for each look, always the same noise
 PRICES = {
     "frechet_distance": "frechet_distance",
     "class_accuracy": "accuracy",
@@ -53,8 +54,9 @@ def _scores(
     look = SampleVariant(
         role=Role.ABLATION, model="", diffusion_steps=1, ar_steps=preset.reinforce.training.ar_steps
     )
-    draw_tokens, batch = plain_sampler(model, preset.sample, look, preset.one_step_t), preset.sample.batch
-    parts = [range(first, min(first + batch, IMAGES)) for first in range(0, IMAGES, batch)]
+    inner = OneStep.at(preset.one_step_t, model.mask_token.device)
+    draw_tokens = plain_sampler(model, inner, look)
+    parts = [range(first, first + BATCH) for first in range(0, IMAGES, BATCH)]
     images = np.concatenate(
         [sample_images(model, tokenizer, look, seed, part, draw_tokens) for part in parts]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -251,6 +252,18 @@ def _roles_fit(preset: Preset) -> None:
         )
     if len(by_role[Role.REINFORCED]) > 1:
         raise ValueError(f"variants: at most one has the role reinforced; here: {by_role[Role.REINFORCED]}")
+    student = preset.variants[by_role[Role.STUDENT][0]].model
+    for name in by_role[Role.REINFORCED]:
+        model = preset.variants[name].model
+        if (start := preset.reinforce.variants[model].start) != student:
+            raise ValueError(
+                f"reinforce.variants.{model}.start is {start}, but the student is {student}: make them the same"
+            )
+    steps = Counter(preset.variants[name].diffusion_steps for name in by_role[Role.TEACHER])
+    if twice := [count for count, times in steps.items() if times > 1]:
+        raise ValueError(
+            f"variants: two have the role teacher and diffusion_steps {twice[0]}: only one can be the teacher's"
+        )
 
 
 def _known(key: str, name: str, valid: list[str]) -> None:

@@ -52,10 +52,8 @@ def _states(model: MAR, snapshots: Iterable[Path]) -> Iterator[MAR]:
 
 def _look(preset: Preset, model: str) -> SampleVariant:
     """How a model is sampled here: simply, for all moments alike."""
-    if model in preset.reinforce.variants:
-        ar_steps = preset.reinforce.training.ar_steps
-    else:
-        ar_steps = preset.teacher.model.side
+    tuned = model in preset.reinforce.variants
+    ar_steps = preset.reinforce.training.ar_steps if tuned else preset.teacher.model.side
     steps = CHAIN_STEPS if model == TEACHER else 1
     return SampleVariant(role=Role.ABLATION, model=model, diffusion_steps=steps, ar_steps=ar_steps)
 

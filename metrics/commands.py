@@ -119,11 +119,15 @@ def scorer(text: str, options: argparse.Namespace) -> ScoringJudge:
         return judge.to(options.device)
     scorers = {record.weights: record for record in PUBLISHED if record.role == "scorer"}
     if kind not in scorers or not path:
-        raise UserError(f"--scorer {text!r}: write KIND=PATH with KIND one of judge, {', '.join(map(str, scorers))}")
+        raise UserError(
+            f"--scorer {text!r}: write KIND=PATH with KIND one of judge, {', '.join(map(str, scorers))}"
+        )
     if options.classes is None:
         raise UserError(f"--scorer {text!r} needs --classes, a JSON list of class names by index")
     template = check_template(options.template)
-    return scorers[kind].implementation().open(path, _class_names(options.classes), template).to(options.device)
+    return (
+        scorers[kind].implementation().open(path, _class_names(options.classes), template).to(options.device)
+    )
 
 
 def _class_names(path: str) -> list[str]:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from metrics.moments import statistics
 from metrics.settings import DistanceSettings
 
+
 def frechet_distance(
     mu_1: NDArray[np.float64],
     sigma_1: NDArray[np.float64],

@@ -70,9 +70,7 @@ def _by_features(
         yield row
 
 
-def _measured(
-    metric: SetMetric | ImageMetric, subjects: list[Subject], named: Named, maker: RowMaker
-) -> Row:
+def _measured(metric: SetMetric | ImageMetric, subjects: list[Subject], named: Named, maker: RowMaker) -> Row:
     if isinstance(metric, SetMetric):
         return maker.of_set(named, [metric.values(subject) for subject in subjects])
     return maker.of_images(named, [metric.scores(subject) for subject in subjects])

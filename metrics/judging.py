@@ -65,9 +65,7 @@ class Judged:
     scores: dict[str, NDArray[np.float32]]
 
 
-def judge_images(
-    samples: Samples, jury: Jury, batch: int = 256, cache: FeatureCache | None = None
-) -> Judged:
+def judge_images(samples: Samples, jury: Jury, batch: int = 256, cache: FeatureCache | None = None) -> Judged:
     """Ask every judge about every image.
 
     Parts of the samples may be judged apart and joined. Cut at multiples of `batch`, the networks see the same batches, and the

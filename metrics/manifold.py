@@ -20,6 +20,8 @@ BLOCK = 512  # rows at a time: 512 x 20,000 distances are 80 MB
 GROUPS = 256
 KEPT = 48  # neighbours kept of each sample: in a half of the samples, 3 of 48 are missing once in 10^10
 
+ROUNDING = 1 + 1e-7  # an image at the very edge of a ball is inside, however its distance was rounded
+
 
 @dataclass(frozen=True)
 class Manifold:
@@ -59,11 +61,16 @@ def _kth_smallest(values: NDArray[np.float64], k: int) -> NDArray[np.float64]:
 
 
 def manifold(
-    features: NDArray, real: NDArray, real_radii: NDArray[np.float64], k: int, subsets: list[NDArray[np.int64]]
+    features: NDArray,
+    real: NDArray,
+    real_radii: NDArray[np.float64],
+    k: int,
+    subsets: list[NDArray[np.int64]],
 ) -> Manifold:
     """Of each subset (indices of features (N, D), more than k of them) against real (M, D) with its `radii`."""
     features, real = features.astype(np.float64), real.astype(np.float64)
-    own = _subset_radii(features, k, subsets)  # (N, S)
+    real_radii = real_radii * ROUNDING
+    own = _subset_radii(features, k, subsets) * ROUNDING  # (N, S)
     hits = np.zeros(len(features))  # real balls that a sample is inside of
     inside, covered = np.zeros((2, len(subsets), len(real)), bool)
     reach = own.max(axis=1)

@@ -10,6 +10,7 @@ farther_than_held_out   probability that a generated image is farther from its n
 Training images that a judge was trained on lie closer together in its features than new ones: give it others.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import UserError
+from metrics.features import FeatureJudge, extract
 from metrics.files import replacing
 from metrics.intervals import Interval, normal_interval
 from metrics.npz import read_npz
+from metrics.samples import Samples
 
 KEPT = 10_000  # images of each kind
 SIDE = 32  # pixels of the thumbnails
@@ -37,15 +40,6 @@ class RealPair:
     train_labels: NDArray[np.int64]
     held_out: NDArray
     held_out_labels: NDArray[np.int64]
-
-    def kept(self) -> "RealPair":
-        """At most KEPT of either, evenly spread over the given order."""
-        arrays = []
-        for vectors, labels in ((self.train, self.train_labels), (self.held_out, self.held_out_labels)):
-            order = labels.argsort(kind="stable")
-            chosen = order[np.linspace(0, len(order) - 1, min(KEPT, len(order))).astype(np.int64)]
-            arrays += [vectors[chosen], labels[chosen]]
-        return RealPair(*arrays)
 
     def balanced(self, seed: int) -> tuple[NDArray, int]:
         """(2 m, D): m training images and then m held-out ones, equally many of either in each class; and m."""
@@ -129,11 +123,37 @@ def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return small.flatten(1).numpy()
 
 
+def real_neighbours(
+    judge: FeatureJudge, unseen: Samples, train: Samples, held_out: Samples
+) -> RealNeighbours:
+    """Vectors of at most KEPT images of each kind, all with labels. `unseen`: training images that the judge was not trained
+    on, for its features; `train`: all of them, for the pixels.
+    """
+    new, old, known = _kept(held_out), _kept(train), _kept(unseen)
+
+    def pair(first: Samples, vectors: Callable[[Samples], NDArray]) -> RealPair:
+        assert first.labels is not None
+        assert new.labels is not None
+        return RealPair(vectors(first), first.labels, vectors(new), new.labels)
+
+    return {
+        "features": pair(known, lambda samples: extract(judge, samples).features),
+        "pixels": pair(old, lambda samples: thumbnails(samples.images)),
+    }
+
+
+def _kept(samples: Samples) -> Samples:
+    """At most KEPT of them, of each class its share."""
+    assert samples.labels is not None
+    order = samples.labels.argsort(kind="stable")
+    return samples.part(order[np.linspace(0, len(order) - 1, min(KEPT, len(order))).astype(np.int64)])
+
+
 def write_neighbours(path: Path, neighbours: RealNeighbours) -> None:
     """An npz file with arrays SPACE_train, SPACE_train_labels, SPACE_held_out, SPACE_held_out_labels."""
     arrays: dict[str, Any] = {}
     for space, pair in neighbours.items():
-        arrays |= {f"{space}_{name}": getattr(pair.kept(), name) for name in ARRAYS}
+        arrays |= {f"{space}_{name}": getattr(pair, name) for name in ARRAYS}
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 

@@ -21,7 +21,9 @@ class DistanceSettings(BaseModel):
         description="torch-fidelity shuffles (seed 2020) before it splits; ADM splits in the given order, "
         "which lowers the score of batches that are ordered by class",
     )
-    neighbours: int = Field(default=3, ge=1, le=100, description="k of precision, recall, density and coverage")
+    neighbours: int = Field(
+        default=3, ge=1, le=100, description="k of precision, recall, density and coverage"
+    )
 
 
 class EvaluationSettings(BaseModel):

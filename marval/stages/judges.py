@@ -1,7 +1,7 @@
 """Stage `judges`: train the miniature evaluation networks and measure the reference statistics.
 
-The training reward (pick_score) sees one half of the training images, the evaluators the other; each names its half in its
-settings.
+PickScore, the usual training reward, is trained on one half of the training images, the others on the other; each names its half
+in its settings. The reference under a feature judge is made of images that it was not trained on.
 """
 
 import numpy as np
@@ -14,44 +14,73 @@ from marval.methods.judge import JudgeMethod
 from marval.stages.context import Context
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
-from metrics.judges import KINDS, Cnn, Judge, JudgeConfig, JudgesConfig, build, quality
-from metrics.judges.base import to_bchw
+from metrics.judges.base import Judge, to_bchw
+from metrics.judges.configs import JudgeConfig, TrainedConfig
+from metrics.judges.files import build
+from metrics.judges.opened import NEIGHBOURS
+from metrics.judges.quality import quality
+from metrics.judges.registry import MINIATURE
+from metrics.judging import Yardstick
+from metrics.memorisation import real_neighbours, write_neighbours
+from metrics.monotone import monotone
 from metrics.real import NO_CROP, ArrayImages
 from metrics.reference import make_reference
+from metrics.samples import Samples
 
 LOG_EVERY = 20
 
 
 def run(context: Context) -> None:
-    """Write the four judges, their held-out quality, their curves and the reference statistics."""
+    """Write the judges, their quality on held-out images, their curves, and the real images' statistics under each."""
     data, settings = context.results / "data", context.preset.judges
-    assert isinstance(settings, JudgesConfig)
     train, test = open_images(data, context.preset.prepare), read_npz(data / "test.npz")
     names = read_json(data / "classes.json")
     folder = context.output("quality.json").parent
     held_out = to_bchw(test["arr_0"]), torch.from_numpy(test["arr_1"])
-    qualities, curves, trained = [], {}, {}
-    for kind in KINDS:
-        config = getattr(settings, kind)
-        judge = build(kind, config, names, context.preset.prompt)
-        rows = _train(context, judge, config, train)
-        judge.save(folder / kind)
-        qualities += quality(judge, *held_out)
-        curves[kind] = {row["step"]: row["loss"] for row in rows}
-        trained[kind] = judge
-    cnn = trained["cnn"]
-    assert isinstance(cnn, Cnn)
-    prepared = context.preset.prepare
-    crop = NO_CROP if isinstance(prepared, DigitsConfig) else f"adm-{prepared.size}"
-    real = ArrayImages(train.images(np.arange(len(train))), train.labels, str(data), crop)
-    make_reference(real, cnn).save(folder / "reference.npz")
+    qualities, curves = [], {}
+    for record in MINIATURE:
+        config = getattr(settings, record.name)
+        judge = build(record.name, config, names, context.preset.prompt)
+        if record.is_trained:
+            rows = _train(context, judge, config, train)
+            curves[record.name] = {row["step"]: row["loss"] for row in rows}
+            qualities.append(quality(judge, *held_out))
+        judge.save(folder / record.name)
+        if record.role == "features":
+            unseen = _unseen(config, train)
+            real = ArrayImages(train.images(unseen), train.labels[unseen], str(data), _crop(context))
+            reference = make_reference(real, judge)
+            reference.save(folder / record.reference_file)
+            new = _samples(test["arr_0"], test["arr_1"])
+            qualities += monotone(Yardstick(judge, reference), new)
+            if record.measures is None:
+                parts = [
+                    _samples(train.images(rows), train.labels[rows])
+                    for rows in (unseen, np.arange(len(train)))
+                ]
+                write_neighbours(folder / NEIGHBOURS, real_neighbours(judge, *parts, new))
     write_json(context.output("quality.json"), qualities)
     steps = sorted({step for curve in curves.values() for step in curve})
     table = [{"step": s, **{kind: curve[s] for kind, curve in curves.items() if s in curve}} for s in steps]
     write_csv(context.output("judges.csv"), table)
 
 
-def _train(context: Context, judge: Judge, config: JudgeConfig, train: ImageSet) -> list[dict[str, float]]:
+def _unseen(config: JudgeConfig, train: ImageSet) -> np.ndarray:
+    """The training images that the judge was not trained on."""
+    half = getattr(config, "half", None)
+    return np.arange(len(train)) if half is None else np.flatnonzero(train.half == 1 - half)
+
+
+def _crop(context: Context) -> str:
+    prepared = context.preset.prepare
+    return NO_CROP if isinstance(prepared, DigitsConfig) else f"adm-{prepared.size}"
+
+
+def _samples(images: np.ndarray, labels: np.ndarray) -> Samples:
+    return Samples(images, labels, np.zeros(len(labels), np.int64))
+
+
+def _train(context: Context, judge: Judge, config: TrainedConfig, train: ImageSet) -> list[dict[str, float]]:
     """Train on the judge's half of the images; returns the rows of the curve."""
     seen = np.flatnonzero(train.half == config.half) if config.half is not None else np.arange(len(train))
     images, labels = to_bchw(train.images(seen)), torch.from_numpy(train.labels[seen])

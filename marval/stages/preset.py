@@ -23,8 +23,8 @@ from marval.methods.tokenizer import TokenizerTraining
 from marval.models.tokenizer import TokenizerConfig
 from marval.noise.schedule import TRAINING_STEPS
 from marval.stages.resources import Resources
-from metrics.evaluate import EvaluationSettings
-from metrics.judges import AnyJudgesConfig
+from metrics.judges.settings import AnyJudgesConfig
+from metrics.settings import EvaluationSettings
 
 PRESETS = Path("workflow/presets")
 REAL = "real"  # the variant that scores held-out real images as if they were samples

@@ -10,9 +10,10 @@ from marval.artifacts import read_json, write_json
 from marval.launch import here
 from marval.stages.context import Context
 from marval.weights import path_of, require
-from metrics.judges import PublishedJudgesConfig, open_folder
+from metrics.judges.opened import open_folder
+from metrics.judges.registry import PUBLISHED
+from metrics.judges.settings import PublishedJudgesConfig
 from metrics.published.folder import write_descriptions
-from metrics.published.opening import INCEPTION, SCORERS
 from metrics.reference import read_reference, with_features
 
 STATISTICS = "adm-statistics"
@@ -23,7 +24,7 @@ def run(context: Context) -> None:
     """Write the descriptions, the reference (ADM's statistics, and features of the images in its file), and quality.json."""
     assert isinstance(context.preset.judges, PublishedJudgesConfig)
     names = read_json(context.results / "data/classes.json")
-    wanted = [INCEPTION, *SCORERS]
+    wanted = [record.weights for record in PUBLISHED if record.weights]
     require([*wanted, STATISTICS])
     folder = context.output("quality.json").parent
     write_descriptions(folder, {name: path_of(name) for name in wanted}, names, context.preset.prompt)

@@ -14,11 +14,11 @@ from marval.stages.context import Context
 from marval.stages.frames import Frames, drawer
 from marval.stages.models import load_mar, load_tokenizer, save_mar
 from marval.stages.preset import TEACHER, SampleVariant
-from marval.stages.watch import Watch
+from marval.stages.watch import REWARD, Watch
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from metrics.hacking import watch as unsound_from
-from metrics.judges import open_folder
+from metrics.judges.opened import open_folder
 
 LOG_EVERY = 1
 
@@ -38,7 +38,7 @@ def run(context: Context) -> None:
     tokenizer = load_tokenizer(context.results).to(here().device)
     judges = open_folder(context.results / "judges").to(here().device)
     pull = _pull(context, variant, student)
-    method = ReinforceMethod(training, variant, student, tokenizer, judges.reward, pull)
+    method = ReinforceMethod(training, variant, student, tokenizer, judges.reward(REWARD), pull)
     look = SampleVariant(model=context.variant, diffusion_steps=1, ar_steps=training.ar_steps)
     watch = Watch(judges, tokenizer, context.preset.sample, look)
     draw = drawer(student, tokenizer, context.preset.sample, look, seed)

@@ -22,7 +22,7 @@ from marval.stages.context import Context
 from marval.stages.models import load_mar, load_tokenizer
 from marval.stages.preset import SampleConfig
 from metrics.features import FeatureJudge, features_of
-from metrics.judges import open_folder
+from metrics.judges.opened import open_folder
 
 IMAGES = 8
 FILLINGS = 5

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,12 @@ from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
 from marval.stages.preset import SampleConfig, SampleVariant
 from marval.stages.sample import balanced_labels, sample_images
-from metrics.distances import FrechetTarget
-from metrics.judges import OpenedJudges
-from metrics.judging import judge_images
+from metrics.judges.opened import OpenedJudges
+from metrics.judging import Jury, Yardstick, judge_images
 from metrics.samples import Samples
 
 IMAGES = 250  # for each look, always the same noise
-REWARD_ROLE = "training reward"
+REWARD = "pick_score"  # the judge that RL trains on
 PRICES = {"frechet_distance": "frechet_distance", "class_accuracy": "accuracy"}  # name here -> in the watch
 
 
@@ -29,22 +27,18 @@ class Watch:
     ) -> None:
         self.judges, self.tokenizer, self.config, self.variant = judges, tokenizer, config, variant
 
-    @cached_property
-    def _target(self) -> FrechetTarget:
-        return FrechetTarget(self.judges.reference.mu, self.judges.reference.sigma)
-
     def judged(self, rows: list[dict[str, float]]) -> list[dict[str, Any]]:
         """The looked-at rows of a curve in the form of `metrics.hacking.watch`."""
-        unseen = [judge.metric for judge in self.judges.scorers if judge.role != REWARD_ROLE]
+        unseen = [judge.metric for judge in self.judges.unseen(REWARD)]
         return [
             {
                 "step": int(row["step"]),
-                "training_reward": row["pick_score"],
+                "training_reward": row[REWARD],
                 "judges": {name: row[name] for name in unseen},
                 **{of: row[name] for name, of in PRICES.items() if name in row},
             }
             for row in rows
-            if "pick_score" in row
+            if REWARD in row
         ]
 
     def look(self, model: MAR, seed: int) -> dict[str, float]:
@@ -55,8 +49,10 @@ class Watch:
             [sample_images(model, self.tokenizer, self.config, self.variant, seed, part) for part in parts]
         )
         labels = balanced_labels(np.arange(IMAGES), model.config.classes)
-        judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), judges.features, judges.scorers)
+        jury = Jury([Yardstick(judges.features, judges.reference)], judges.scorers)
+        judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), jury)
+        features = judged.features[judges.features.name]
         found = {j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers}
         if judges.features.knows_labels:
-            found["class_accuracy"] = float((judged.features.logits.argmax(1) == labels).mean())
-        return {**found, "frechet_distance": self._target.distance(judged.features.features)}
+            found["class_accuracy"] = float((features.logits.argmax(1) == labels).mean())
+        return {**found, "frechet_distance": judges.reference.target.distance(features.features)}

@@ -16,7 +16,7 @@ from metrics.judges.registry import MINIATURE, PUBLISHED, JudgeRecord
 
 if TYPE_CHECKING:
     from metrics.features import FeatureJudge
-    from metrics.judging import ScoringJudge, Yardstick
+    from metrics.judging import Jury, ScoringJudge, Yardstick
     from metrics.memorisation import RealNeighbours
     from metrics.reference import Reference
 
@@ -69,6 +69,12 @@ class OpenedJudges:
         """All scorers but the one that training was rewarded by."""
         return [judge for judge in self.scorers if judge.kind != reward]
 
+    def jury(self, reward: str | None) -> "Jury":
+        """All of them, to score samples with; `reward` names the scorer that models are trained on."""
+        from metrics.judging import Jury
+
+        return Jury(self.yardsticks, self.scorers, reward, self.neighbours)
+
     def scorer(self, name: str) -> "ScoringJudge":
         """The scorer of that name; UserError names those that are there."""
         valid = [record.name for record in self._described if record.role == "scorer"]
@@ -112,7 +118,9 @@ class OpenedJudges:
         )
 
     def _first_features(self) -> JudgeRecord:
-        return next(record for record in self._described if record.measures is None and record.role == "features")
+        return next(
+            record for record in self._described if record.measures is None and record.role == "features"
+        )
 
     def _reference(self, record: JudgeRecord) -> "Reference":
         from metrics.reference import read_reference

@@ -155,4 +155,6 @@ def published(weights: str) -> JudgeRecord:
     for record in PUBLISHED:
         if record.weights == weights:
             return record
-    raise UserError(f"judge {weights!r} is unknown: use one of {', '.join(str(r.weights) for r in PUBLISHED)}")
+    raise UserError(
+        f"judge {weights!r} is unknown: use one of {', '.join(str(r.weights) for r in PUBLISHED)}"
+    )

@@ -11,7 +11,9 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_fields: dict[str, Any] = {record.name: (record.config, record.config()) for record in MINIATURE if record.config}
+_fields: dict[str, Any] = {
+    record.name: (record.config, record.config()) for record in MINIATURE if record.config
+}
 JudgesConfig: Any = create_model(
     "JudgesConfig",
     __base__=_Section,

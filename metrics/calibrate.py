@@ -1,7 +1,8 @@
 """Does this evaluation give the numbers that are known? Cases with a known answer, embedded and published.
 
 The embedded cases need no file: Gaussians whose Frechet distance is a formula, class distributions whose
-inception score is a count, sets whose precision, recall and kernel distance are plain, class mixtures in equal numbers. The published case
+inception score is a count, sets whose precision, recall and kernel distance are plain, class mixtures
+in equal numbers. The published case
 needs ADM's batch.
 """
 

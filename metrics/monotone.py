@@ -33,13 +33,14 @@ def monotone(yardstick: Yardstick, real: Samples) -> list[dict[str, Any]]:
     """Rows {judge, quantity, value, ci_low, ci_high, n, better}: the share of random halves of held-out real images on which
     all strengths of a damage are ranked in their order. A damage whose metric cannot be taken has no row.
     """
-    assert real.labels is not None
-    halves = half_samples(real.labels, HALVES, SEED)
+    images, labels = real.images, real.labels
+    assert labels is not None
+    halves = half_samples(labels, HALVES, SEED)
     clean = extract(yardstick.judge, real)
     makers: list[Callable[[float], tuple[Features, NDArray[np.int64]]]] = [
-        lambda s: (_of(yardstick, blurred(real.images, s)), real.labels),
-        lambda s: (_of(yardstick, noisy(real.images, s)), real.labels),
-        lambda s: (clean, swapped(real.labels, s)),
+        lambda s: (_of(yardstick, blurred(images, s)), labels),
+        lambda s: (_of(yardstick, noisy(images, s)), labels),
+        lambda s: (clean, swapped(labels, s)),
     ]
     rows = []
     for (name, (strengths, metric)), make in zip(LEVELS.items(), makers, strict=True):

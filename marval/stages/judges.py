@@ -54,11 +54,9 @@ def run(context: Context) -> None:
             new = _samples(test["arr_0"], test["arr_1"])
             qualities += monotone(Yardstick(judge, reference), new)
             if record.measures is None:
-                parts = [
-                    _samples(train.images(rows), train.labels[rows])
-                    for rows in (unseen, np.arange(len(train)))
-                ]
-                write_neighbours(folder / NEIGHBOURS, real_neighbours(judge, *parts, new))
+                everything = _samples(train.images(np.arange(len(train))), train.labels)
+                others = _samples(real.images, train.labels[unseen])
+                write_neighbours(folder / NEIGHBOURS, real_neighbours(judge, others, everything, new))
     write_json(context.output("quality.json"), qualities)
     steps = sorted({step for curve in curves.values() for step in curve})
     table = [{"step": s, **{kind: curve[s] for kind, curve in curves.items() if s in curve}} for s in steps]

@@ -8,14 +8,13 @@ import torch
 from pydantic import ValidationError
 
 from metrics.errors import UserError
-from metrics.judges.base import Judge
 from metrics.judges.configs import JudgeConfig
 from metrics.judges.prompts import TEMPLATE
 from metrics.judges.registry import miniature
 
 
-def build(kind: str, config: JudgeConfig, class_names: list[str], template: str = TEMPLATE) -> Judge:
-    """An untrained judge of the registry; its initial weights depend on config.seed alone, not on the global
+def build(kind: str, config: JudgeConfig, class_names: list[str], template: str = TEMPLATE) -> Any:
+    """An untrained Judge of the registry; its initial weights depend on config.seed alone, not on the global
     generator.
     """
     network = miniature(kind).implementation()

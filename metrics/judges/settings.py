@@ -10,6 +10,8 @@ from metrics.judges.registry import MINIATURE
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    kind: Literal["miniature", "published"]
+
 
 _fields: dict[str, Any] = {
     record.name: (record.config, record.config()) for record in MINIATURE if record.config

@@ -13,7 +13,8 @@ from marval.stages import published
 from marval.stages.context import Context
 from marval.stages.declared import Declaration
 from marval.stages.preset import load_preset
-from metrics.judges import PublishedJudgesConfig, open_folder
+from metrics.judges.opened import open_folder
+from metrics.judges.settings import PublishedJudgesConfig
 
 NAMES = ["tench", "crane", "crane"]
 

@@ -1,10 +1,29 @@
-"""How samples are scored."""
+"""How samples are scored. Free of torch: a preset is checked without loading it."""
+
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from metrics.distances import DistanceSettings
-
 LARGE = 1000  # features, from where one Frechet distance takes seconds: Inception has 2048
+
+
+Order = Literal["shuffled-2020", "as-given"]
+
+
+class DistanceSettings(BaseModel):
+    """How the metrics of sets are taken; recorded in every measurement's protocol."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inception_splits: int = Field(default=10, ge=1, le=1000)
+    inception_order: Order = Field(
+        default="shuffled-2020",
+        description="torch-fidelity shuffles (seed 2020) before it splits; ADM splits in the given order, "
+        "which lowers the score of batches that are ordered by class",
+    )
+    neighbours: int = Field(
+        default=3, ge=1, le=100, description="k of precision, recall, density and coverage"
+    )
 
 
 class EvaluationSettings(BaseModel):

@@ -23,7 +23,7 @@ PLUMBING = (
 SETTINGS = ".settings"  # modules of this name hold fields and checks, and nothing that computes
 PROSE = (".md", ".pyc")
 RESOLVES = "marval.stages.settings"  # depends on everything that settings go through
-MODULE = re.compile(rf"({'|'.join(CODE)})(\.\w+)+")
+MODULE = re.compile(rf"({'|'.join(CODE)})(\.\w+)+(:\w+)?")  # of a registry: a module, or MODULE:CLASS
 REPORT_COMMAND = re.compile(r"^python -m reports ")
 STAGE_COMMAND = re.compile(r"^python -m marval (\w+)")
 
@@ -112,7 +112,7 @@ def _named(node: ast.AST) -> Iterable[str]:
     if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in CODE:
         return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value] if MODULE.fullmatch(node.value) else []
+        return [node.value.partition(":")[0]] if MODULE.fullmatch(node.value) else []
     if isinstance(node, ast.JoinedStr) and isinstance(head := node.values[0], ast.Constant):
         package = str(head.value).removesuffix(".")
         return _modules_of(package) if str(head.value).endswith(".") and MODULE.fullmatch(package) else []

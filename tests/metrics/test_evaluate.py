@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from metrics import UserError
-from metrics.distances import DistanceSettings
 from metrics.evaluate import evaluate
-from metrics.judges import Cnn, Judge
-from metrics.judging import judge_images
+from metrics.judges.base import Judge
+from metrics.judges.cnn import Cnn
+from metrics.judging import Jury, Yardstick, judge_images
 from metrics.reference import Reference
 from metrics.samples import Samples
 from metrics.settings import EvaluationSettings
 
-QUICK = EvaluationSettings(half_samples=6, resamples=100, distances=DistanceSettings(kernel_subsets=10))
+QUICK = EvaluationSettings(half_samples=6, resamples=100)
 FIELDS = {"metric", "value", "ci_low", "ci_high", "n", "seeds", "values", "higher_is_better"}
-FIELDS |= {"judge", "judge_sha256", "protocol", "interval"}
+FIELDS |= {"title", "halves", "judge", "judge_sha256", "protocol", "interval"}
 METRICS = {
     "frechet_distance",
     "frechet_distance_infinity",
@@ -24,8 +24,15 @@ METRICS = {
     "kernel_distance",
     "precision",
     "recall",
+    "density",
+    "coverage",
+    "class_frechet_distance",
 }
 METRICS |= {"within_class_variance", "class_accuracy", "clip_score"}
+
+
+def jury(cnn: Cnn, reference: Reference, scorers: list[Judge]) -> Jury:
+    return Jury([Yardstick(cnn, reference)], scorers)
 
 
 def by_metric(rows: list[dict]) -> dict[str, dict]:
@@ -33,7 +40,7 @@ def by_metric(rows: list[dict]) -> dict[str, dict]:
 
 
 def test_rows_are_complete(held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference) -> None:
-    rows = by_metric(evaluate(held_out, cnn, [clip], reference, QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, reference, [clip]), QUICK))
     assert set(rows) == METRICS
     for row in rows.values():
         assert set(row) - {"curve"} == FIELDS
@@ -45,7 +52,7 @@ def test_rows_are_complete(held_out: Samples, cnn: Cnn, clip: Judge, reference: 
 
 
 def test_real_images_score_as_real(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
-    rows = by_metric(evaluate(held_out, cnn, [], reference, QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, reference, []), QUICK))
     assert rows["class_accuracy"]["value"] > 0.9
     assert rows["frechet_distance"]["value"] < 3
     assert rows["precision"]["value"] > 0.5
@@ -58,11 +65,11 @@ def test_collapse_and_wrong_classes_show(held_out: Samples, cnn: Cnn, reference:
     first = np.array([np.flatnonzero(held_out.labels == label)[0] for label in held_out.labels])
     collapsed = Samples(held_out.images[first], held_out.labels, held_out.seed)
     wrong = Samples(held_out.images, (held_out.labels + 1) % 10, held_out.seed)
-    real, collapse = (by_metric(evaluate(s, cnn, [], reference, QUICK)) for s in (held_out, collapsed))
+    real, collapse = (by_metric(evaluate(s, jury(cnn, reference, []), QUICK)) for s in (held_out, collapsed))
     assert collapse["frechet_distance"]["value"] > 2 * real["frechet_distance"]["value"]
     assert collapse["within_class_variance"]["value"] == pytest.approx(0, abs=1e-6)
     assert collapse["recall"]["value"] < 0.1 < real["recall"]["value"]
-    assert by_metric(evaluate(wrong, cnn, [], reference, QUICK))["class_accuracy"]["value"] < 0.1
+    assert by_metric(evaluate(wrong, jury(cnn, reference, []), QUICK))["class_accuracy"]["value"] < 0.1
 
 
 def test_seeds_are_scored_apart_and_averaged(
@@ -71,9 +78,9 @@ def test_seeds_are_scored_apart_and_averaged(
     assert held_out.labels is not None
     images, labels = held_out.images[:780], held_out.labels[:780]
     seed = np.repeat([0, 1, 2], 260)
-    together = by_metric(evaluate(Samples(images, labels, seed), cnn, [clip], reference, QUICK))
+    together = by_metric(evaluate(Samples(images, labels, seed), jury(cnn, reference, [clip]), QUICK))
     alone = Samples(images[:260], labels[:260], seed[:260])
-    single = by_metric(evaluate(alone, cnn, [clip], reference, QUICK))
+    single = by_metric(evaluate(alone, jury(cnn, reference, [clip]), QUICK))
     for metric, row in together.items():
         assert row["seeds"] == [0, 1, 2]
         assert row["values"][0] == pytest.approx(single[metric]["value"], rel=1e-6)
@@ -84,31 +91,34 @@ def test_seeds_are_scored_apart_and_averaged(
 def test_seeds_of_different_sizes_are_refused(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
     seed = np.where(np.arange(len(held_out.images)) < 100, 0, 1)
     with pytest.raises(UserError, match="different n"):
-        evaluate(Samples(held_out.images, held_out.labels, seed), cnn, [], reference, QUICK)
+        evaluate(Samples(held_out.images, held_out.labels, seed), jury(cnn, reference, []), QUICK)
 
 
 def test_reference_of_another_judge_is_refused(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
     other = Reference(reference.mu, reference.sigma, judge_sha256="0" * 64)
     with pytest.raises(UserError, match="made by a judge with sha256 000000000000"):
-        evaluate(held_out, cnn, [], other, QUICK)
+        evaluate(held_out, jury(cnn, other, []), QUICK)
 
 
 def test_bare_mu_and_sigma_are_enough(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
-    rows = by_metric(evaluate(held_out, cnn, [], Reference(reference.mu, reference.sigma), QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, Reference(reference.mu, reference.sigma), []), QUICK))
     assert "frechet_distance" in rows
     assert "precision" not in rows
 
 
-def test_parts_judged_apart_are_the_whole_to_the_bit(held_out: Samples, cnn: Cnn, clip: Judge) -> None:
-    batch = 64
-    whole = judge_images(held_out, cnn, [clip], batch)
+def test_parts_judged_apart_are_the_whole_to_the_bit(
+    held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference
+) -> None:
+    batch, judges = 64, jury(cnn, reference, [clip])
+    whole = judge_images(held_out, judges, batch)
     cuts = [slice(0, 3 * batch), slice(3 * batch, 4 * batch), slice(4 * batch, None)]
-    parts = [judge_images(held_out.part(cut), cnn, [clip], batch) for cut in cuts]
+    parts = [judge_images(held_out.part(cut), judges, batch) for cut in cuts]
     joined = [np.concatenate([part.scores[clip.name] for part in parts])]
     joined += [
-        np.concatenate([getattr(part.features, of) for part in parts]) for of in ("features", "logits")
+        np.concatenate([getattr(part.features[cnn.name], of) for part in parts])
+        for of in ("features", "logits")
     ]
-    said = (whole.scores[clip.name], whole.features.features, whole.features.logits)
+    said = (whole.scores[clip.name], whole.features[cnn.name].features, whole.features[cnn.name].logits)
     for got, one in zip(joined, said, strict=True):
         assert np.array_equal(got, one)
 
@@ -116,11 +126,11 @@ def test_parts_judged_apart_are_the_whole_to_the_bit(held_out: Samples, cnn: Cnn
 def test_what_was_judged_before_is_not_judged_again(
     held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged = judge_images(held_out, cnn, [clip])
-    rows = evaluate(held_out, cnn, [clip], reference, QUICK)
+    judged = judge_images(held_out, jury(cnn, reference, [clip]))
+    rows = evaluate(held_out, jury(cnn, reference, [clip]), QUICK)
     monkeypatch.setattr(type(clip), "score_images", None)
     monkeypatch.setattr(Cnn, "features", None)
-    assert evaluate(held_out, cnn, [clip], reference, QUICK, judged) == rows
+    assert evaluate(held_out, jury(cnn, reference, [clip]), QUICK, judged) == rows
 
 
 def test_effort_follows_the_judges_dimension() -> None:
@@ -141,7 +151,7 @@ def test_crop_of_the_reference_goes_into_the_protocol(
         (bare, said, "as MAR does"),
         (bare, QUICK, "none"),
     ]:
-        rows = by_metric(evaluate(held_out, cnn, [], known, settings))
+        rows = by_metric(evaluate(held_out, jury(cnn, known, []), settings))
         assert rows["frechet_distance"]["protocol"]["crop"] == crop
 
 
@@ -149,6 +159,6 @@ def test_accuracy_is_left_to_judges_that_know_the_labels(
     held_out: Samples, cnn: Cnn, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Cnn, "knows_labels", False)
-    rows = by_metric(evaluate(held_out, cnn, [], reference, QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, reference, []), QUICK))
     assert "class_accuracy" not in rows
     assert "within_class_variance" in rows

@@ -29,9 +29,7 @@ def frechet_curve(
     ]
 
 
-def _subsets(
-    labels: NDArray | None, n: int, size: int, rng: np.random.Generator
-) -> list[NDArray[np.int64]]:
+def _subsets(labels: NDArray | None, n: int, size: int, rng: np.random.Generator) -> list[NDArray[np.int64]]:
     """Up to DRAWS disjoint sets of `size` of n indices; of each class its share, rounded up or down."""
     order = rng.permutation(n)
     if labels is not None:

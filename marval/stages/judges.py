@@ -4,6 +4,8 @@ PickScore, the usual training reward, is trained on one half of the training ima
 in its settings. The reference under a feature judge is made of images that it was not trained on.
 """
 
+from typing import cast
+
 import numpy as np
 import torch
 
@@ -13,6 +15,7 @@ from marval.methods.judge import JudgeMethod
 from marval.pipeline.run import Context
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
+from metrics.features import FeatureJudge
 from metrics.judges.base import Judge, to_bchw
 from metrics.judges.files import build
 from metrics.judges.opened import NEIGHBOURS
@@ -46,9 +49,8 @@ def run(context: Context) -> None:
             qualities.append(quality(judge, *held_out))
         judge.save(folder / record.name)
         if record.role == "features":
-            qualities += _write_reference(
-                context, record, judge, train, _samples(test["arr_0"], test["arr_1"])
-            )
+            measured = cast(FeatureJudge, judge), _unseen(config, train)
+            qualities += _write_reference(context, record, *measured, train, _samples(**test))
     write_json(folder / "quality.json", qualities)
     steps = sorted({step for curve in curves.values() for step in curve})
     table = [{"step": s, **{kind: curve[s] for kind, curve in curves.items() if s in curve}} for s in steps]
@@ -56,10 +58,15 @@ def run(context: Context) -> None:
 
 
 def _write_reference(
-    context: Context, record: JudgeRecord, judge: Judge, train: ImageSet, held_out: Samples
+    context: Context,
+    record: JudgeRecord,
+    judge: FeatureJudge,
+    unseen: np.ndarray,
+    train: ImageSet,
+    held_out: Samples,
 ) -> list[dict]:
-    """The statistics of real images that a feature judge was not trained on; returns whether it ranks corrupted copies."""
-    folder, unseen = context.files.judges, _unseen(judge.config, train)
+    """The statistics of real images that a feature judge was not trained on; returns how it ranks corrupted copies."""
+    folder = context.files.judges
     images = ArrayImages(
         train.images(unseen), train.labels[unseen], str(context.files.data), context.preset.prepare.crop
     )
@@ -78,8 +85,8 @@ def _unseen(config: JudgeConfig, train: ImageSet) -> np.ndarray:
     return np.arange(len(train)) if half is None else np.flatnonzero(train.half == 1 - half)
 
 
-def _samples(images: np.ndarray, labels: np.ndarray) -> Samples:
-    return Samples(images, labels, np.zeros(len(labels), np.int64))
+def _samples(arr_0: np.ndarray, arr_1: np.ndarray) -> Samples:
+    return Samples(arr_0, arr_1, np.zeros(len(arr_1), np.int64))
 
 
 def _train(context: Context, judge: Judge, config: TrainedConfig, train: ImageSet) -> list[dict[str, float]]:

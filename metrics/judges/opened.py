@@ -109,13 +109,15 @@ class OpenedJudges:
 
     @cached_property
     def _described(self) -> list[JudgeRecord]:
-        """Records of the judges whose descriptions are there, of the family that the first of them belongs to."""
-        for family, first in ((MINIATURE, "cnn"), (PUBLISHED, "inception")):
-            if self._file(first).is_file():
-                return [record for record in family if self._file(record.name).is_file()]
-        raise UserError(
-            f"{self.folder}: neither cnn.json nor inception.json is there: run the stage that makes the judges"
-        )
+        """Records of the judges whose descriptions are there, miniature or published."""
+        firsts = {"cnn": MINIATURE, "inception": PUBLISHED}
+        found = [name for name in firsts if self._file(name).is_file()]
+        if len(found) != 1:
+            raise UserError(
+                f"{self.folder}: {len(found)} of {', '.join(f'{name}.json' for name in firsts)}, not one: run the stage that "
+                "makes the judges"
+            )
+        return [record for record in firsts[found[0]] if self._file(record.name).is_file()]
 
     def _first_features(self) -> JudgeRecord:
         return next(

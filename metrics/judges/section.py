@@ -15,9 +15,11 @@ class _Section(BaseModel):
     kind: Literal["miniature", "published"]
 
 
-_fields: dict[str, Any] = {
-    record.name: (record.config, record.config.model_construct()) for record in MINIATURE if record.config
-}
+def _default(config: Any) -> tuple[Any, Any]:
+    return config, config()
+
+
+_fields: dict[str, Any] = {record.name: _default(record.config) for record in MINIATURE if record.config}
 _fields["kind"] = (Literal["miniature"], "miniature")
 JudgesConfig: Any = create_model(
     "JudgesConfig",

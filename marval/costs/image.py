@@ -1,4 +1,4 @@
-"""The work of one image, by component: as the published sampler does it, and as the optimised one does."""
+"""The work of one image, by component: as the reference sampler does it, and as the optimised one does."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class Sampling:
 
 
 @functools.cache
-def published(config: MARConfig, sampling: Sampling) -> Works:
+def reference(config: MARConfig, sampling: Sampling) -> Works:
     """Every AR step runs encoder and decoder on all positions, every diffusion step the whole head."""
-    return _for_any_depth(_published, config, sampling)
+    return _for_any_depth(_reference, config, sampling)
 
 
 @functools.cache
@@ -76,7 +76,7 @@ def _model(config: MARConfig, depth: int) -> MAR:
         return MAR(config.model_copy(update=changes)).eval()
 
 
-def _published(model: MAR, sampling: Sampling) -> Works:
+def _reference(model: MAR, sampling: Sampling) -> Works:
     config, branches, tokens = model.config, sampling.branches, model.config.tokens
 
     def encode(known: int) -> int:

@@ -61,19 +61,19 @@ def _name(stage: Stage) -> str:
 def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: Hardware) -> list[str]:
     rate = hardware.machine.operations / 1e12
     machine = f"what an {hardware.gpu} reaches, {rate:.0f} TFLOP/s in bfloat16"
-    told = [
+    notes = [
         f"FLOP: counted. GPU-hours: at {hardware.utilisation:.0%} of {machine}. GB of each GPU: estimated",
         "from every tensor of a step. Disk: what a stage leaves, uncompressed; the total adds weights and one checkpoint, and",
         "DVC's cache takes the results again unless the file system has reflinks. Left out: miniature judges, figures.",
     ]
     if estimator is not None:
-        told.append(f"Training images: {estimator.images.count:,} ({estimator.images.source}).")
+        notes.append(f"Training images: {estimator.images.count:,} ({estimator.images.source}).")
     limit = hardware.memory_bytes
     if any(line.needs.gpu_bytes > limit for line in lines):
-        told.append(
+        notes.append(
             f"! More than the {limit / GB:.0f} GB of an {hardware.gpu}: lower scale.micro_batch, or set activation_checkpointing."
         )
-    return told
+    return notes
 
 
 def _total(preset: AnyPreset, lines: Sequence[Line], jobs: dict[str, Job], hardware: Hardware) -> str:

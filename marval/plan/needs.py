@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 
 from marval.costs.counting import numbers
-from marval.costs.image import Sampling, optimised, published
+from marval.costs.image import Sampling, optimised, reference
 from marval.costs.inference import decoding, encoding, judging
 from marval.costs.judges import PICK_SCORE, Vision
 from marval.costs.reinforcement import Sizes, reinforce_step
@@ -162,7 +162,7 @@ class Estimator:
             variant = self.preset.variants[name]
             way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
             for mode in config.modes:
-                count = published if mode == "eager" else optimised
+                count = reference if mode == "eager" else optimised
                 flops += sum(work.flops for work in count(model, way).values()) + largest.flops
         rounds = (config.repetitions + 1) * sum(config.batches)
         return Needs(flops * rounds, 2 * self.model_bytes + largest.peak_bytes)

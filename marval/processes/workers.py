@@ -100,15 +100,15 @@ def _raise_as_here(failures: Mapping[int, ProcessFailure]) -> None:
     first = min(
         failures.values(), key=lambda failure: (failure.exitcode != STATUS_USER_ERROR, failure.timestamp)
     )
-    told = first.error_file_data.get("message")
-    if not isinstance(told, dict):  # killed from outside, for example for want of memory
+    report = first.error_file_data.get("message")
+    if not isinstance(report, dict):  # killed from outside, for example for want of memory
         raise UserError(
             f"process {first.local_rank} ended with status {first.exitcode} and no word (was memory short?): the same command "
             "goes on from the last checkpoint"
         )
     if first.exitcode == STATUS_USER_ERROR:
-        raise UserError(told["message"].split(": ", 1)[1])
-    sys.stderr.write(f"process {first.local_rank}: {told['extraInfo']['py_callstack']}")
+        raise UserError(report["message"].split(": ", 1)[1])
+    sys.stderr.write(f"process {first.local_rank}: {report['extraInfo']['py_callstack']}")
     sys.exit(1)
 
 

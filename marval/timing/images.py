@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from marval.costs.counting import Work
-from marval.costs.image import Sampling, Works, decoding, optimised, published
+from marval.costs.image import Sampling, Works, decoding, optimised, reference
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
 from marval.sampling.draws import draw_images
@@ -196,7 +196,7 @@ def _bounds(job: ImageJob) -> Row:
     """What the sampler of this row computes for an image, and the least time of it on this machine."""
     subject, variant = job.subject, job.variant
     sampling = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
-    count = published if job.mode == "eager" else optimised
+    count = reference if job.mode == "eager" else optimised
     works: Works = {**count(subject.model.config, sampling), "tokenizer": subject.decoding}
     return {
         "flops": sum(work.flops for work in works.values()),

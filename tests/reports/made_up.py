@@ -172,7 +172,7 @@ def settings() -> dict[str, Any]:
     return {
         "name": "made-up",
         "seeds": SEEDS,
-        "prepare": {"data": "digits", "size": 32},
+        "prepare": {"data": "mnist-5k", "size": 32},
         "judges": {"kind": "small"},
         "distill": {"variants": {name: {"guidance": w} for name, w in scales.items()}},
         "reinforce": {"variants": {"marval-rl": {"start": "marval", "steps": 10}}},

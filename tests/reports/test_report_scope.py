@@ -38,7 +38,7 @@ def test_the_papers_setting_is_full_whatever_the_presets_name(tmp_path: Path, si
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"prepare": {"data": "digits", "size": 256}}, "handwritten digits"),
+        ({"prepare": {"data": "mnist-5k", "size": 256}}, "those of mnist-5k"),
         ({"prepare": {"data": "image-folder", "size": 64}}, "256 pixels"),
         ({"prepare": None}, "only time"),
         ({"judges": {"cnn": {}}}, "judges"),

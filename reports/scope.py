@@ -49,7 +49,11 @@ def scope_of(results: Results, paper: Paper) -> Scope:
 def _images(prepare: dict[str, Any], full: dict[str, Any]) -> list[str]:
     if prepare.get("data") not in full["sources"]:
         return [f"the images are those of {prepare.get('data')}, not ImageNet's"]
-    return [] if prepare.get("size") == full["side"] else [f"the images do not have {full['side']} pixels a side"]
+    return (
+        []
+        if prepare.get("size") == full["side"]
+        else [f"the images do not have {full['side']} pixels a side"]
+    )
 
 
 def _section(settings: dict[str, Any], name: str) -> dict[str, Any]:

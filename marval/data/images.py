@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,9 @@ import pyarrow.parquet as pq
 from marval.artifacts import reading, replacing
 from marval.data.collection import Reader, read_images
 from marval.data.index import numbered, read_used
+
+if TYPE_CHECKING:
+    from marval.data.sources.base import Source
 
 TRAIN = "train.parquet"
 
@@ -43,6 +47,20 @@ def write_pixels(path: Path, images: np.ndarray, labels: np.ndarray, half: np.nd
     table = pa.table({"pixels": pixels, "label": pa.array(labels), "half": pa.array(half)})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", use_dictionary=False)
+
+
+def open_training(folder: Path, source: Source) -> ImageSet:
+    """The training images, from what `prepare` left in `folder`; files are read by way of their `source`, and checked."""
+    path = folder / TRAIN
+    if "pixels" in read_columns(path):
+        return open_pixels(path)
+    return open_index(path, source.reader(), source.size)
+
+
+def read_columns(path: Path) -> list[str]:
+    """Names of the columns of train.parquet."""
+    with reading(path):
+        return pq.read_schema(path).names
 
 
 def open_pixels(path: Path) -> ImageSet:

@@ -181,6 +181,11 @@ def _sizes_agree(preset: Preset) -> None:
             f"teacher.model.side is {model.side}, but prepare.size {size} and the {len(tokenizer.channels)} levels of "
             f"tokenizer.model.channels make latents of side {size / tokenizer.downsampling:g}"
         )
+    classes = preset.prepare.class_count()
+    if classes is not None and classes != model.classes:
+        raise ValueError(
+            f"teacher.model.classes is {model.classes}, but the images of prepare have {classes} classes"
+        )
     for name, side in image_sizes(preset.judges).items():
         if side != size:
             raise ValueError(

@@ -11,7 +11,7 @@ import torch
 
 from marval.artifacts import write_json
 from marval.data.encoding import encode_shards, shard_names
-from marval.data.images import ImageSet
+from marval.data.images import ImageSet, open_training
 from marval.data.latents import read_notes, write_index
 from marval.data.normaliser import ChannelStatistics, fixed, measured
 from marval.models.saved import load_autoencoder
@@ -47,7 +47,7 @@ def run(context: Context) -> None:
 
 
 def _images(context: Context) -> ImageSet:
-    return context.preset.prepare.open_training(context.files.data)
+    return open_training(context.files.data, context.preset.prepare)
 
 
 def assemble(shards: Path, names: list[str], folder: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from marval.data.images import open_training
 from marval.data.sources.fashion_mnist import (
     DEBIAN_FOLDER,
     MD5,
@@ -38,7 +39,7 @@ def original(name):
 def test_a_slice_of_the_photographs(tmp_path):
     settings = config(train=30, held_out=5, seed=1)
     settings.prepare(tmp_path, tmp_path, "prepare@test")
-    train = settings.open_training(tmp_path)
+    train = open_training(tmp_path, settings)
     with np.load(tmp_path / "test.npz") as archive:
         held_out = archive["arr_0"], archive["arr_1"]
     assert settings.counts(10)[:2] == (len(train), len(held_out[0])) == (300, 50)

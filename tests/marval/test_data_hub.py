@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from marval.data.images import open_training
 from marval.data.sources.hub import HubDataset
 from marval.errors import UserError
 
@@ -74,7 +75,7 @@ def test_rows_are_the_images(folder, checked, tmp_path, capsys):
         "copy of train:1", "not an image", "cannot be read: no image in this row",
     ]  # fmt: skip
     assert "damaged image, not used: train:10 (not an image)" in capsys.readouterr().err
-    images = settings.open_training(tmp_path / "data")
+    images = open_training(tmp_path / "data", settings)
     used = [n for n, row in enumerate(rows) if row["problem"] is None]
     assert len(used) == 7  # two are held out
     order = np.random.default_rng(0).permutation(7)
@@ -101,7 +102,7 @@ def test_a_folder_of_parquet_files_is_read_too(tmp_path, monkeypatch):
     settings = config(tmp_path / "plain")
     rows = prepare(settings, tmp_path)
     used = [n for n, row in enumerate(rows) if row["problem"] is None]
-    found = settings.open_training(tmp_path / "data").images(np.arange(4))
+    found = open_training(tmp_path / "data", settings).images(np.arange(4))
     assert np.array_equal(found, [pixels(n) for n in used])
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from marval.data import imagenet, verification
 from marval.data.collection import read_images
+from marval.data.images import open_training
 from marval.data.sources.image_folder import FolderReader, ImageFolder
 from marval.errors import UserError
 
@@ -55,7 +56,7 @@ def prepare(root, out, **changes):
 
 
 def opened(root, out):
-    return config(root).open_training(out / "data")
+    return open_training(out / "data", config(root))
 
 
 PLAIN = {

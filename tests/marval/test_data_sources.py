@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter
 
-from marval.data.images import TRAIN, count_training
+from marval.data.images import TRAIN, count_training, open_training
 from marval.data.sources import SOURCES, PrepareConfig
 from marval.data.sources.arrays import ArraySource, LabelledImages, halves, hold_out, pad
 from marval.data.sources.base import Counts
@@ -80,7 +80,7 @@ def test_counts_of_image_files_are_imagenets_or_not_known():
 )
 def test_counts_are_those_of_what_is_prepared(config, tmp_path):
     config.prepare(tmp_path, tmp_path, "prepare@test")
-    counts, images = config.counts(10), config.open_training(tmp_path)
+    counts, images = config.counts(10), open_training(tmp_path, config)
     assert len(images) == count_training(tmp_path / TRAIN) == counts.train
     with np.load(tmp_path / "test.npz") as test:
         assert len(test["arr_0"]) == len(test["arr_1"]) == counts.held_out

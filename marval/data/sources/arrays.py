@@ -5,16 +5,13 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from marval.artifacts import write_json, write_npz
 from marval.data.sources.base import Source
-
-if TYPE_CHECKING:
-    from marval.data.images import ImageSet
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -52,11 +49,6 @@ class ArraySource(Source):
         write_pixels(folder / TRAIN, train.images, train.labels, halves(train.labels, self.seed + 1))
         write_npz(folder / "test.npz", arr_0=held_out.images, arr_1=held_out.labels)
         write_json(folder / "classes.json", list(self.names))
-
-    def open_training(self, folder: Path) -> ImageSet:
-        from marval.data.images import TRAIN, open_pixels
-
-        return open_pixels(folder / TRAIN)
 
 
 def hold_out(data: LabelledImages, fraction: float, seed: int) -> tuple[LabelledImages, LabelledImages]:

@@ -10,7 +10,7 @@ from marval.config import Config
 from marval.errors import Missing
 
 if TYPE_CHECKING:
-    from marval.data.images import ImageSet
+    from marval.data.collection import Reader
 
 
 class Counts(NamedTuple):
@@ -51,6 +51,6 @@ class Source(Config, ABC):
         `partial` keeps what an interruption would lose; `label` is for progress. UserError where images cannot be had.
         """
 
-    @abstractmethod
-    def open_training(self, folder: Path) -> ImageSet:
-        """The training images, from what `prepare` left in `folder`."""
+    def reader(self) -> Reader:
+        """Reads the image files where they are; only of a source that does not copy them."""
+        raise TypeError(f"the images of {type(self).__name__} are copied into results/")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from marval.data.collection import Collection, Reader
 from marval.data.sources.base import Counts, Source
-
-if TYPE_CHECKING:
-    from marval.data.images import ImageSet
 
 IMAGENET, IMAGENET_CLASSES = 1_281_167, 1_000  # training images; that many classes are taken for ImageNet's
 
@@ -49,8 +46,3 @@ class FileSource(Source):
         from marval.data.preparation import prepare_files
 
         prepare_files(self, folder, partial, label)
-
-    def open_training(self, folder: Path) -> ImageSet:
-        from marval.data.images import TRAIN, open_index
-
-        return open_index(folder / TRAIN, self.reader(), self.size)

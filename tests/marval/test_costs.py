@@ -156,7 +156,7 @@ def test_floor_takes_the_longer_of_arithmetic_and_traffic():
 
 
 def test_measured_rates_are_plausible(monkeypatch):
-    from marval.costs import floors
+    from marval.timing import floors
 
     monkeypatch.setitem(floors.SIDE, "cpu", 128)
     machine = measured(torch.device("cpu"), torch.float32, 1 << 20)

@@ -1,7 +1,8 @@
 """Does this evaluation give the numbers that are known? Cases with a known answer, embedded and published.
 
 The embedded cases need no file: Gaussians whose Frechet distance is a formula, class distributions whose
-inception score is a count, sets whose precision, recall and kernel distance are plain. The published case
+inception score is a count, sets whose precision, recall and kernel distance are plain, class mixtures
+in equal numbers. The published case
 needs ADM's batch.
 """
 
@@ -11,16 +12,19 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics import distances
-from metrics.distances import DistanceSettings
+from metrics import distances, extrapolation, kernel, manifold
+from metrics.distances import FrechetTarget
 from metrics.features import FeatureJudge, extract
 from metrics.reference import read_reference, statistics, with_features
 from metrics.samples import read_samples
+from metrics.settings import DistanceSettings
 
 # ADM's evaluator on admnet_guided_upsampled_imagenet256.npz; another framework's Inception differs in the
 # third digit
 ADM_ANCHOR = {"inception_score": 215.84, "frechet_distance": 3.9426, "precision": 0.8265, "recall": 0.5309}
 ADM_TOLERANCE = {"inception_score": 1.5, "frechet_distance": 0.05, "precision": 0.01, "recall": 0.01}
+
+NEIGHBOURS = 3
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def embedded_cases() -> list[Case]:
         _inception_scores,
         _manifolds,
         _kernel,
+        _extrapolated,
     ]
     return [case for make in makers for case in make()]
 
@@ -61,9 +66,8 @@ def adm_cases(batch: str | Path, reference: str | Path, inception: FeatureJudge)
         "frechet_distance": distances.frechet_to(features.features, known.mu, known.sigma),
     }
     if known.features is not None:
-        got["precision"], got["recall"] = distances.precision_recall(
-            features.features, known.features, settings
-        )
+        shares = _manifold(features.features, known.features)
+        got |= {"precision": float(shares.precision[0]), "recall": float(shares.recall[0])}
     return [Case(f"ADM's batch, {m}", ADM_ANCHOR[m], value, ADM_TOLERANCE[m]) for m, value in got.items()]
 
 
@@ -124,34 +128,68 @@ def _inception_scores() -> list[Case]:
 
 
 def _manifolds() -> list[Case]:
-    """A set against itself: 1 and 1. Far away: 0 and 0. One real mode of two: precision 1, recall 1/2."""
-    settings = DistanceSettings()
+    """A set against itself, far away, and one real mode of two.
+
+    Each image of a set is inside its own ball and each ball holds its k nearest besides: a density of (k + 1) / k.
+    """
     rng = np.random.default_rng(2)
     real = rng.normal(size=(200, 4))
     two = np.concatenate([real, real + 100])
-    sets = [
-        ("the same set", real, real, 1, 1),
-        ("far sets", real + 100, real, 0, 0),
-        ("one mode of two", real, two, 1, 0.5),
+    crowded = (NEIGHBOURS + 1) / NEIGHBOURS
+    sets: list[tuple[str, np.ndarray, np.ndarray, dict[str, float]]] = [
+        ("the same set", real, real, {"precision": 1, "recall": 1, "density": crowded, "coverage": 1}),
+        ("far sets", real + 100, real, {"precision": 0, "recall": 0, "density": 0, "coverage": 0}),
+        ("one mode of two", real, two, {"precision": 1, "recall": 0.5, "density": crowded, "coverage": 0.5}),
     ]
     cases = []
-    for name, made, target, precision, recall in sets:
-        got = distances.precision_recall(made, target, settings)
+    for name, made, target, expected in sets:
+        shares = _manifold(made, target)
         cases += [
-            Case(f"precision, {name}", precision, got[0], 1e-9),
-            Case(f"recall, {name}", recall, got[1], 1e-9),
+            Case(f"{metric}, {name}", value, float(getattr(shares, metric)[0]), 1e-9)
+            for metric, value in expected.items()
         ]
     return cases
 
 
+def _manifold(made: np.ndarray, real: np.ndarray) -> manifold.Manifold:
+    radii = manifold.radii(real, NEIGHBOURS)
+    return manifold.manifold(made, real, radii, NEIGHBOURS, [np.arange(len(made))])
+
+
 def _kernel() -> list[Case]:
-    """Point masses at 0 and 1 in one dimension: k(0,0) + k(1,1) - 2 k(0,1) = 1 + (1 + 1)^3 - 2 = 7."""
+    """Point masses at 0 and 1 in one dimension: k(0,0) = 1, k(1,1) = 8, k(0,1) = 1."""
     zeros, ones = np.zeros((100, 1)), np.ones((100, 1))
+    n, mixture = 1000, np.arange(1000).reshape(-1, 1) % 2
+    # the same mixture twice: all pairs of different images, with n/2 (n/2 - 1) ordered pairs inside each class
+    own = (n / 2 * (n / 2 - 1) * (1 + 8) + n * n / 2 * 1) / (n * (n - 1))
+    across = (1 + 8 + 2 * 1) / 4
+    return [
+        Case("kernel distance, two points", 7.0, _kernel_distance(ones, zeros), 1e-9),
+        Case(
+            "kernel distance, balanced mixture",
+            2 * own - 2 * across,
+            _kernel_distance(mixture, mixture),
+            1e-9,
+        ),
+    ]
+
+
+def _kernel_distance(made: np.ndarray, real: np.ndarray) -> float:
+    return kernel.kernel_distances(made, real, kernel.own_mean(real), [np.arange(len(made))])[0]
+
+
+def _extrapolated() -> list[Case]:
+    """Ten classes of one point each, in equal numbers: every balanced subset has the whole's moments, and the limit is 0."""
+    centres = 10 * np.random.default_rng(3).normal(size=(10, 8))
+    labels = np.arange(1000) % 10
+    made, covariance = centres[labels], np.cov(centres.T, ddof=0)
+    target = FrechetTarget(centres.mean(0), covariance)
+    curve = extrapolation.frechet_curve(made, labels, target, 8, 0)
     return [
         Case(
-            "kernel distance, two points",
-            7.0,
-            distances.kernel_distance(ones, zeros, DistanceSettings()),
-            1e-9,
+            "Frechet distance, n to infinity, balanced mixture",
+            0.0,
+            extrapolation.frechet_infinity(curve),
+            0.05,
         )
     ]

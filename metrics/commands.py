@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 
 from metrics import compare as comparison
-from metrics import judges
 from metrics.cache import FeatureCache
 from metrics.calibrate import adm_cases, embedded_cases
-from metrics.distances import DistanceSettings
 from metrics.errors import UserError
 from metrics.evaluate import check_sizes, evaluate
 from metrics.features import FeatureJudge
 from metrics.files import replacing
+from metrics.judges.files import load
 from metrics.judges.prompts import check_template
-from metrics.judging import ScoringJudge, judge_images
-from metrics.published.opening import SCORERS
+from metrics.judges.registry import PUBLISHED
+from metrics.judging import Jury, ScoringJudge, Yardstick, judge_images
 from metrics.real import open_real
 from metrics.reference import make_reference, read_reference, with_features
 from metrics.samples import read_samples
-from metrics.settings import EvaluationSettings
+from metrics.settings import DistanceSettings, EvaluationSettings
+
+REWARD = "pick_score"  # the paper's training reward: a gain on it proves nothing
 
 
 def score(options: argparse.Namespace) -> int:
@@ -42,8 +43,9 @@ def score(options: argparse.Namespace) -> int:
     reference = read_reference(options.reference)
     reference.check_judge(judge)
     cache = FeatureCache(options.cache) if options.cache else None
-    judged = judge_images(samples, judge, scorers, settings.batch, cache)
-    rows = evaluate(samples, judge, scorers, with_features(reference, judge), settings, judged)
+    jury = Jury([Yardstick(judge, with_features(reference, judge))], scorers, REWARD)
+    judged = judge_images(samples, jury, settings.batch, cache)
+    rows = evaluate(samples, jury, settings, judged)
     if options.output:
         output = Path(options.output)
         with replacing(output) as partial:
@@ -101,7 +103,7 @@ def feature_judge(path: str, device: str) -> FeatureJudge:
         from metrics.published.inception import Inception
 
         return Inception(path).to(device)
-    judge = judges.load(path).to(device)
+    judge = load(path).to(device)
     if not hasattr(judge, "features"):
         raise UserError(f"{path}: {judge.name} has no features for these statistics: give a cnn judge")
     return judge
@@ -111,16 +113,21 @@ def scorer(text: str, options: argparse.Namespace) -> ScoringJudge:
     """The judge of one --scorer KIND=PATH."""
     kind, _, path = text.partition("=")
     if kind == "judge":
-        judge = judges.load(path)
+        judge = load(path)
         if not getattr(judge, "metric", ""):
             raise UserError(f"{path}: {judge.name} does not score prompts: give it as --judge")
         return judge.to(options.device)
-    if kind not in SCORERS or not path:
-        raise UserError(f"--scorer {text!r}: write KIND=PATH with KIND one of judge, {', '.join(SCORERS)}")
+    scorers = {record.weights: record for record in PUBLISHED if record.role == "scorer"}
+    if kind not in scorers or not path:
+        raise UserError(
+            f"--scorer {text!r}: write KIND=PATH with KIND one of judge, {', '.join(map(str, scorers))}"
+        )
     if options.classes is None:
         raise UserError(f"--scorer {text!r} needs --classes, a JSON list of class names by index")
     template = check_template(options.template)
-    return SCORERS[kind](path, _class_names(options.classes), template).to(options.device)
+    return (
+        scorers[kind].implementation().open(path, _class_names(options.classes), template).to(options.device)
+    )
 
 
 def _class_names(path: str) -> list[str]:

@@ -1,11 +1,14 @@
-"""Differences between two result files, with intervals; only where both were made under the same protocol."""
+"""Differences between two result files, with intervals; only where both were made under the same protocol.
+
+Paired wherever the files allow it: by seed where both hold the same several seeds, else by the random halves of the images.
+"""
 
 import json
 from pathlib import Path
 from typing import Any, Literal
 
 from metrics.errors import UserError
-from metrics.intervals import Interval, seeds_interval
+from metrics.intervals import Interval, half_sample_interval, seeds_interval
 from metrics.rows import Row
 
 Verdict = Literal["B better", "A better", "B higher", "A higher", "inconclusive"]
@@ -64,6 +67,9 @@ def _difference(a: Row, b: Row) -> Row:
     if a["seeds"] == b["seeds"] and len(a["seeds"]) > 1:
         paired = [y - x for x, y in zip(a["values"], b["values"], strict=True)]
         interval, how = seeds_interval(paired), "95% t interval of the differences seed by seed"
+    elif (halves := _half_by_half(a, b)) is not None:
+        interval = half_sample_interval(b["value"] - a["value"], halves)
+        how = f"95% normal interval of the differences on {len(halves)} equal random halves; images only"
     else:
         interval, how = _independent(a, b), "95% interval combined from both"
     return {
@@ -76,6 +82,17 @@ def _difference(a: Row, b: Row) -> Row:
         "verdict": _verdict(interval, a["higher_is_better"]),
         "interval": how,
     }
+
+
+def _half_by_half(a: Row, b: Row) -> list[float] | None:
+    """b - a on each random half of the images; None where the two were not taken on the same halves of one seed's images.
+
+    Variants share noise, orders and classes image by image: much of what one half has by chance, the other variant's has too.
+    """
+    first, second = a.get("halves"), b.get("halves")
+    if not first or not second or first["sha256"] != second["sha256"] or len(a["values"]) > 1:
+        return None
+    return [y - x for x, y in zip(first["values"][0], second["values"][0], strict=True)]
 
 
 def _independent(a: Row, b: Row) -> Interval:

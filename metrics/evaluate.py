@@ -1,68 +1,110 @@
 """Score one variant's samples with every judge: `evaluate` returns the rows of metrics/VARIANT.json."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
-from metrics.distances import FrechetTarget
+from metrics import set_metrics
+from metrics.effort import half_samples
 from metrics.errors import UserError
-from metrics.extrapolation import frechet_curve
-from metrics.features import FeatureJudge, Features
-from metrics.judging import Judged, ScoringJudge, judge_images
-from metrics.reference import Reference
-from metrics.rows import Row, RowMaker
+from metrics.features import Features
+from metrics.judges.registry import record
+from metrics.judging import Judged, Jury, Yardstick, judge_images
+from metrics.memorisation import SPACES, memorisation, thumbnails
+from metrics.rows import Named, Row, RowMaker
 from metrics.samples import Samples
-from metrics.set_metrics import Metric, distance_metrics, within_class_variance
+from metrics.set_metrics import ImageMetric, SetMetric, Subject
 from metrics.settings import EvaluationSettings
 
 
 def evaluate(
-    samples: Samples,
-    feature_judge: FeatureJudge,
-    scoring_judges: Sequence[ScoringJudge],
-    reference: Reference,
-    settings: EvaluationSettings | None = None,
-    judged: Judged | None = None,
+    samples: Samples, jury: Jury, settings: EvaluationSettings | None = None, judged: Judged | None = None
 ) -> list[Row]:
-    """Rows {metric, value, ci_low, ci_high, n, seeds, values, higher_is_better, judge, judge_sha256,
+    """Rows {metric, title, value, ci_low, ci_high, n, seeds, values, halves, higher_is_better, judge, judge_sha256,
     protocol, interval}.
 
-    Metrics are computed for each seed; the value is their mean. Kernel distance, precision and recall need
-    the reference's features, class accuracy and the prompts' scores need labels (accuracy also a judge that knows
-    them); without them those rows are left out. `judged`: what `judge_images` said of these samples, where it is there already.
+    Metrics are computed for each seed; the value is their mean. A metric that lacks what it needs (features of the reference,
+    labels, enough images of each class) has no row. `judged`: what `judge_images` said of these samples, where it is there
+    already. UserError where samples, judges and references do not fit together.
     """
     settings = settings or EvaluationSettings()
-    reference.check_judge(feature_judge)
-    parts = [samples.of_seed(seed) for seed in samples.seeds]
+    for yardstick in jury.yardsticks:
+        yardstick.reference.check_judge(yardstick.judge)
     check_sizes(samples, settings)
-    if judged is None:
-        judged = judge_images(samples, feature_judge, scoring_judges, settings.batch)
-    features = [judged.features.part(samples.seed == seed) for seed in samples.seeds]
-    dimension = _check_dimension(samples, features[0], reference)
-    maker = RowMaker(parts, settings.resamples, settings.halves(dimension), settings.seed)
+    judged = judged or judge_images(samples, jury, settings.batch)
+    parts = [samples.of_seed(seed) for seed in samples.seeds]
+    dimension = len(jury.yardsticks[0].reference.mu)
+    maker = RowMaker(parts, settings.resamples, half_samples(settings, dimension), settings.seed)
+    rows = [row for y in jury.yardsticks for row in _by_features(y, samples, judged, maker, settings)]
+    if jury.neighbours is not None and samples.labels is not None:
+        rows += _memorised(jury, samples, judged, maker, settings)
+    return rows + list(_by_scorers(jury, samples, judged, maker))
 
-    def row(metric: str, better: bool | None, of: Metric, protocol: Row) -> Row:
-        by_seed = [of(f, part.labels) for f, part in zip(features, parts, strict=True)]
-        return maker.of_set(metric, better, feature_judge, by_seed, protocol)
 
-    target = FrechetTarget(reference.mu, reference.sigma)
-    rows = [row(*entry) for entry in distance_metrics(reference, target, settings, len(parts[0].images))]
-    rows[0]["curve"] = frechet_curve(features[0].features, target, settings.points(dimension), settings.seed)
+def _by_features(
+    yardstick: Yardstick, samples: Samples, judged: Judged, maker: RowMaker, settings: EvaluationSettings
+) -> Iterator[Row]:
+    judge, known = yardstick.judge, record(yardstick.judge.kind)
+    whole = judged.features[judge.name]
+    _check_dimension(samples, whole, yardstick, len(maker.parts[0].images))
+    subjects = [
+        Subject(
+            whole.part(samples.seed == part.seed[0]),
+            part.labels,
+            judge.knows_labels,
+            [np.arange(len(part.images)), *halves],
+            yardstick.reference,
+            settings,
+        )
+        for part, halves in zip(maker.parts, maker.halves, strict=True)
+    ]
+    for metric in set_metrics.METRICS:
+        protocol = metric.protocol(subjects[0])
+        if protocol is None or (known.measures is not None and metric.name not in known.measures):
+            continue
+        title = metric.title if known.measures is None else f"{metric.title}, {known.title}"
+        named = Named(metric.name + known.suffix, title, metric.higher_is_better, judge, protocol)
+        row = _measured(metric, subjects, named, maker)
+        if metric.name == "frechet_distance":
+            row["curve"] = subjects[0].curve(subjects[0].subsets[0])
+        yield row
+
+
+def _measured(metric: SetMetric | ImageMetric, subjects: list[Subject], named: Named, maker: RowMaker) -> Row:
+    if isinstance(metric, SetMetric):
+        return maker.of_set(named, [metric.values(subject) for subject in subjects])
+    return maker.of_images(named, [metric.scores(subject) for subject in subjects])
+
+
+def _memorised(
+    jury: Jury, samples: Samples, judged: Judged, maker: RowMaker, settings: EvaluationSettings
+) -> Iterator[Row]:
+    """Both metrics in every space."""
+    assert jury.neighbours is not None
+    judge = jury.yardsticks[0].judge
+    vectors = {"features": judged.features[judge.name].features, "pixels": thumbnails(samples.images)}
+    for space in SPACES:
+        real = jury.neighbours[space]
+        by_seed = [
+            memorisation(vectors[space][samples.seed == part.seed[0]], real, space, settings.seed)
+            for part in maker.parts
+        ]
+        protocol = {"training_images": len(real.train), "held_out_images": len(real.held_out)}
+        for found in zip(*by_seed, strict=True):
+            named = Named(found[0].name, found[0].title, None, judge, protocol)
+            yield maker.of_means(named, [f.scores for f in found], found[0].interval, found[0].how)
+
+
+def _by_scorers(jury: Jury, samples: Samples, judged: Judged, maker: RowMaker) -> Iterator[Row]:
     if samples.labels is None:
-        return rows
-    real = reference.class_variances()
-    real_mean = None if real is None else float(real.mean())
-    rows.append(row("within_class_variance", None, within_class_variance, {"real": real_mean}))
-    if feature_judge.knows_labels:
-        right = [f.logits.argmax(1) == part.labels for f, part in zip(features, parts, strict=True)]
-        rows.append(maker.of_images("class_accuracy", feature_judge, right, {}))
-    for judge in scoring_judges:
+        return
+    for judge in jury.scorers:
         scores = judge.report_scale * judged.scores[judge.name]
-        by_seed = [scores[samples.seed == seed] for seed in samples.seeds]
-        protocol = {**judge.protocol, "role": judge.role}
-        rows.append(maker.of_images(judge.metric, judge, by_seed, protocol))
-    return rows
+        role = "training reward" if judge.kind == jury.reward else "unseen judge"
+        title = record(judge.kind).title
+        named = Named(judge.metric, title, True, judge, {**judge.protocol, "role": role})
+        yield maker.of_images(named, [scores[samples.seed == seed] for seed in samples.seeds])
 
 
 def check_sizes(samples: Samples, settings: EvaluationSettings) -> None:
@@ -80,12 +122,11 @@ def check_sizes(samples: Samples, settings: EvaluationSettings) -> None:
         )
 
 
-def _check_dimension(samples: Samples, features: Features, reference: Reference) -> int:
-    """The judge's number of features."""
-    n, d = features.features.shape
-    if d != len(reference.mu):
+def _check_dimension(samples: Samples, features: Features, yardstick: Yardstick, n: int) -> None:
+    d, known = features.features.shape[1], yardstick.reference
+    if d != len(known.mu):
         raise UserError(
-            f"{reference.source}: statistics of {len(reference.mu)} features, but the judge gives {d}: "
+            f"{known.source}: statistics of {len(known.mu)} features, but the judge gives {d}: "
             "use the judge that made the statistics"
         )
     if n <= d:
@@ -94,4 +135,3 @@ def _check_dimension(samples: Samples, features: Features, reference: Reference)
             "distance is far too high; sample more images",
             stacklevel=3,
         )
-    return d

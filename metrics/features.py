@@ -15,7 +15,10 @@ from metrics.samples import Samples
 
 
 class NamedJudge(Protocol):
-    """Whatever judges: its name in result files, and the sha256 of its weights file (None: not saved)."""
+    """Whatever judges: its name in the registry and in result files, and the sha256 of its weights file (None: not saved)."""
+
+    @property
+    def kind(self) -> str: ...
 
     @property
     def name(self) -> str: ...
@@ -38,7 +41,7 @@ class FeatureJudge(NamedJudge, Protocol):
         """(B, D) from (B, 3, H, W) uint8."""
 
     def head(self, features: Tensor) -> Tensor:
-        """(B, K) class logits from (B, D) features."""
+        """(B, K) class logits from (B, D) features; K = 0 for a network that is not used as a classifier."""
 
 
 @dataclass(frozen=True)

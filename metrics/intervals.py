@@ -2,7 +2,7 @@
 seeds.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,11 @@ def mean_interval(values: NDArray, labels: NDArray, resamples: int, seed: int) -
 
 
 def half_samples(labels: NDArray, count: int, seed: int) -> list[NDArray]:
-    """`count` sorted index arrays, each a random half of every class, drawn without replacement."""
+    """`count` sorted index arrays, each a random half of every class, drawn without replacement.
+
+    They follow from labels, count and seed alone. Variants of a preset have the same labels in the same order, and so the same
+    halves: differences between variants are taken half by half.
+    """
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     if min(map(len, groups)) < 4:  # classes too small to halve
@@ -66,18 +70,19 @@ def _half(group: NDArray, rng: np.random.Generator) -> NDArray:
     return rng.choice(group, size, replace=False)
 
 
-def half_sample_interval(
-    value: float, statistic: Callable[[NDArray], float], halves: list[NDArray]
-) -> Interval:
-    """Normal interval around `value`; its standard error is the standard deviation of `statistic(indices)`
-    over halves.
+def half_sample_interval(value: float, of_halves: Sequence[float]) -> Interval:
+    """Normal interval around `value`; its standard error is the standard deviation of the statistic's values of halves.
 
     Delete-half jackknife: sqrt(m / (n - m)) = 1 for m = n / 2. Unlike the bootstrap it makes no duplicates,
     which bias the Frechet distance upward and break nearest-neighbour radii.
     """
+    return normal_interval(value, float(np.std(of_halves, ddof=1)))
+
+
+def normal_interval(value: float, error: float) -> Interval:
+    """Around `value` with standard error `error`."""
     from scipy.stats import norm
 
-    error = float(np.std([statistic(half) for half in halves], ddof=1))
     reach = float(norm.ppf(0.5 + CONFIDENCE / 2)) * error
     return value - reach, value + reach
 

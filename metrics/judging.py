@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from metrics.cache import FeatureCache
 from metrics.features import FeatureJudge, Features, NamedJudge, extract
+from metrics.memorisation import RealNeighbours
+from metrics.reference import Reference
 from metrics.samples import Samples
 
 
@@ -17,11 +19,7 @@ class ScoringJudge(NamedJudge, Protocol):
 
     @property
     def metric(self) -> str:
-        """clip_score, clip_score_b32, image_reward or pick_score."""
-
-    @property
-    def role(self) -> str:
-        """Either "unseen judge" or "training reward"."""
+        """The metric that the mean score is: clip_score, clip_score_b32, image_reward or pick_score."""
 
     @property
     def report_scale(self) -> float:
@@ -38,27 +36,43 @@ class ScoringJudge(NamedJudge, Protocol):
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Features of N images, and {judge name: (N,) raw fp32 scores}; no scores where the samples have no labels."""
+class Yardstick:
+    """A feature judge, and the real images' statistics under it."""
 
-    features: Features
+    judge: FeatureJudge
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Jury:
+    """All that samples are judged by.
+
+    yardsticks: the first is the one that all metrics of sets are taken by. reward: name in the registry of the scorer that a
+    model may have been trained on; its rows say so. neighbours: real images for the question of memorisation.
+    """
+
+    yardsticks: Sequence[Yardstick]
+    scorers: Sequence[ScoringJudge] = ()
+    reward: str | None = None
+    neighbours: RealNeighbours | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """{judge name: features of N images}, {judge name: (N,) raw fp32 scores}; no scores where the samples have no labels."""
+
+    features: dict[str, Features]
     scores: dict[str, NDArray[np.float32]]
 
 
-def judge_images(
-    samples: Samples,
-    feature_judge: FeatureJudge,
-    scoring_judges: Sequence[ScoringJudge],
-    batch: int = 256,
-    cache: FeatureCache | None = None,
-) -> Judged:
+def judge_images(samples: Samples, jury: Jury, batch: int = 256, cache: FeatureCache | None = None) -> Judged:
     """Ask every judge about every image.
 
     Parts of the samples may be judged apart and joined. Cut at multiples of `batch`, the networks see the same batches, and the
     result is the same to the bit.
     """
-    features = extract(feature_judge, samples, batch, cache)
+    features = {y.judge.name: extract(y.judge, samples, batch, cache) for y in jury.yardsticks}
     labels = samples.labels
     if labels is None:
         return Judged(features, {})
-    return Judged(features, {j.name: j.score_images(samples.images, labels, batch) for j in scoring_judges})
+    return Judged(features, {j.name: j.score_images(samples.images, labels, batch) for j in jury.scorers})

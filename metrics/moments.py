@@ -1,4 +1,4 @@
-"""Mean and covariance of features that come in batches and are not kept, and a fair selection of them that is."""
+"""Mean and covariance of features, also of those that come in batches and are not kept, and a fair selection of them that is."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +58,19 @@ class Selection:
         if len(self.lots) > self.size:
             stay = np.sort(np.argpartition(self.lots, self.size - 1)[: self.size])
             self.lots, self.columns = self.lots[stay], [column[stay] for column in self.columns]
+
+
+def statistics(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean (D,) and unbiased covariance (D, D) of (N, D) features, accumulated in float64."""
+    features = features.astype(np.float64)
+    return features.mean(0), np.atleast_2d(np.cov(features, rowvar=False))
+
+
+def class_variances(features: NDArray, labels: NDArray) -> NDArray[np.float64]:
+    """(K,) for each class present: the features' variances within the class, summed over features.
+
+    The trace of the class's covariance, unbiased: half the mean squared distance between two of its images. A
+    class with one image tells nothing of diversity and is left out.
+    """
+    groups = [features[labels == label].astype(np.float64) for label in np.unique(labels)]
+    return np.array([group.var(axis=0, ddof=1).sum() for group in groups if len(group) > 1])

@@ -6,16 +6,20 @@ too.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.distances import FrechetTarget
 from metrics.errors import UserError
 from metrics.features import FeatureJudge, check_finite, extract, features_of
 from metrics.files import replacing
-from metrics.moments import Moments, Selection
+from metrics.kernel import own_mean
+from metrics.manifold import radii
+from metrics.moments import Moments, Selection, class_variances, statistics
 from metrics.npz import read_npz
 from metrics.real import RealImages
 from metrics.samples import Samples
@@ -55,6 +59,43 @@ class Reference:
         """Hash of mu and sigma: the identity of the reference in a protocol, whatever file it came from."""
         return sha256(self.mu.tobytes() + self.sigma.tobytes()).hexdigest()
 
+    @cached_property
+    def target(self) -> FrechetTarget:
+        """All images, as a target of Frechet distances."""
+        return FrechetTarget(self.mu, self.sigma)
+
+    @cached_property
+    def class_targets(self) -> dict[int, FrechetTarget]:
+        """Each class's images, where features and labels are known; a class with one image has no covariance."""
+        if self.features is None or self.labels is None:
+            return {}
+        groups = {int(label): self.features[self.labels == label] for label in np.unique(self.labels)}
+        return {label: FrechetTarget(*statistics(group)) for label, group in groups.items() if len(group) > 1}
+
+    @cached_property
+    def class_sizes(self) -> dict[int, int]:
+        """Images of each class whose features are known."""
+        if self.features is None or self.labels is None:
+            return {}
+        return {int(label): int((self.labels == label).sum()) for label in np.unique(self.labels)}
+
+    @cached_property
+    def kernel_mean(self) -> float:
+        """See metrics.kernel; only where features are known."""
+        assert self.features is not None
+        return own_mean(self.features)
+
+    def radii(self, k: int) -> NDArray[np.float64]:
+        """See metrics.manifold; only where features are known. Computed once for each k."""
+        assert self.features is not None
+        if k not in self._radii:
+            self._radii[k] = radii(self.features, k)
+        return self._radii[k]
+
+    @cached_property
+    def _radii(self) -> dict[int, NDArray[np.float64]]:
+        return {}
+
     def class_variances(self) -> NDArray[np.float64] | None:
         """(K,) real within-class variance of each class, where features and labels are known."""
         if self.features is None or self.labels is None:
@@ -85,22 +126,6 @@ class Reference:
             arrays["left_out"] = np.array(self.left_out)
         with replacing(path) as partial, partial.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-
-
-def statistics(features: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean (D,) and unbiased covariance (D, D) of (N, D) features, accumulated in float64."""
-    features = features.astype(np.float64)
-    return features.mean(0), np.atleast_2d(np.cov(features, rowvar=False))
-
-
-def class_variances(features: NDArray, labels: NDArray) -> NDArray[np.float64]:
-    """(K,) for each class present: the features' variances within the class, summed over features.
-
-    The trace of the class's covariance, unbiased: half the mean squared distance between two of its images. A
-    class with one image tells nothing of diversity and is left out.
-    """
-    groups = [features[labels == label].astype(np.float64) for label in np.unique(labels)]
-    return np.array([group.var(axis=0, ddof=1).sum() for group in groups if len(group) > 1])
 
 
 def make_reference(real: RealImages, judge: FeatureJudge, batch: int = 256, keep: int = KEPT) -> Reference:

@@ -2,8 +2,10 @@
 holds under.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -14,16 +16,26 @@ from metrics.features import NamedJudge
 from metrics.samples import Samples
 
 Row = dict[str, Any]
-Value = Callable[[NDArray[np.int64]], float]  # a metric of the images with these indices
+
+
+@dataclass(frozen=True)
+class Named:
+    """What a row is about: the metric, for files and for people, its direction, who judged, and the rest of its protocol."""
+
+    metric: str
+    title: str
+    higher_is_better: bool | None
+    judge: NamedJudge
+    protocol: Row
 
 
 @dataclass(frozen=True)
 class RowMaker:
     """Makes rows for samples that are split by seed; every seed has the same number of images.
 
-    With several seeds every interval is Student's t over the seeds, because training another model moves a
-    metric more than drawing other images does. With one seed it covers the drawing of images alone, and says
-    so.
+    With several seeds every interval is Student's t over the seeds: it covers training another model as well as drawing other
+    images. With one seed it covers the drawing of images alone, and says so. Either way it is conditional on the reference
+    images.
     """
 
     parts: list[Samples]
@@ -31,25 +43,27 @@ class RowMaker:
     half_samples: int
     seed: int
 
-    def of_set(
-        self, metric: str, better: bool | None, judge: NamedJudge, by_seed: list[Value], protocol: Row
-    ) -> Row:
-        """A metric of the whole set, which no mean over images gives (Frechet distance, recall, ...)."""
-        n = len(self.parts[0].images)
-        values = [value(np.arange(n)) for value in by_seed]
-        if len(values) > 1:
-            return self._over_seeds(metric, better, judge, values, protocol)
-        labels = np.zeros(n, np.int64) if self.parts[0].labels is None else self.parts[0].labels
-        halves = intervals.half_samples(labels, self.half_samples, self.seed)
-        interval = intervals.half_sample_interval(values[0], by_seed[0], halves)
-        how = f"95% normal interval, standard error from {self.half_samples} random halves; images only"
-        return self._row(metric, better, judge, values, interval, how, protocol)
+    @cached_property
+    def halves(self) -> list[list[NDArray[np.int64]]]:
+        """For each seed, the random halves of its images."""
+        return [
+            intervals.half_samples(
+                np.zeros(len(part.images), np.int64) if part.labels is None else part.labels,
+                self.half_samples,
+                self.seed,
+            )
+            for part in self.parts
+        ]
 
-    def of_images(self, metric: str, judge: NamedJudge, by_seed: list[NDArray], protocol: Row) -> Row:
-        """A mean of one score for each image; higher is better."""
-        values = [float(scores.mean(dtype=np.float64)) for scores in by_seed]
-        if len(values) > 1:
-            return self._over_seeds(metric, True, judge, values, protocol)
+    def of_set(self, named: Named, by_seed: list[list[float]]) -> Row:
+        """A metric of whole sets: for each seed the value of all its images, and then the values of its halves."""
+        values, of_halves = [found[0] for found in by_seed], [found[1:] for found in by_seed]
+        interval = intervals.half_sample_interval(values[0], of_halves[0])
+        how = f"95% normal interval, standard error from {self.half_samples} random halves; images only"
+        return self._row(named, values, of_halves, interval, how)
+
+    def of_images(self, named: Named, by_seed: list[NDArray]) -> Row:
+        """A mean of one score for each image, for each seed."""
         scores, labels = by_seed[0], self.parts[0].labels
         if scores.dtype == bool:
             interval = intervals.wilson_interval(int(scores.sum()), len(scores))
@@ -58,46 +72,63 @@ class RowMaker:
             assert labels is not None
             interval = intervals.mean_interval(scores.astype(np.float64), labels, self.resamples, self.seed)
             how = f"95% percentile bootstrap, {self.resamples} resamples within each class; images only"
-        return self._row(metric, True, judge, values, interval, how, protocol)
+        return self.of_means(named, by_seed, interval, how)
 
-    def _over_seeds(
-        self, metric: str, better: bool | None, judge: NamedJudge, values: list[float], protocol: Row
+    def of_means(
+        self, named: Named, by_seed: Sequence[NDArray], interval: intervals.Interval, how: str
     ) -> Row:
-        how = f"95% t interval over {len(values)} independently trained models"
-        return self._row(metric, better, judge, values, intervals.seeds_interval(values), how, protocol)
+        """A mean over images whose interval for a single seed is given."""
+        values = [float(scores.mean(dtype=np.float64)) for scores in by_seed]
+        of_halves = [
+            [float(scores[half].mean(dtype=np.float64)) for half in halves]
+            for scores, halves in zip(by_seed, self.halves, strict=True)
+        ]
+        return self._row(named, values, of_halves, interval, how)
 
     def _row(
         self,
-        metric: str,
-        better: bool | None,
-        judge: NamedJudge,
+        named: Named,
         values: list[float],
+        of_halves: list[list[float]],
         interval: intervals.Interval,
         how: str,
-        protocol: Row,
     ) -> Row:
+        if len(values) > 1:
+            interval = intervals.seeds_interval(values)
+            how = f"95% t interval over {len(values)} independently trained models"
         return {
-            "metric": metric,
+            "metric": named.metric,
+            "title": named.title,
             "value": float(np.mean(values)),
             "ci_low": interval[0],
             "ci_high": interval[1],
             "n": sum(len(part.images) for part in self.parts),
             "seeds": [int(part.seed[0]) for part in self.parts],
             "values": values,
-            "higher_is_better": better,
-            "judge": judge.name,
-            "judge_sha256": judge.sha256,
-            "protocol": {**self._images(), **protocol},
+            "halves": {"sha256": self._halves_sha256, "values": of_halves},
+            "higher_is_better": named.higher_is_better,
+            "judge": named.judge.name,
+            "judge_sha256": named.judge.sha256,
+            "protocol": {**self._images, **named.protocol},
             "interval": how,
         }
 
+    @cached_property
+    def _halves_sha256(self) -> str:
+        """Identity of the halves: rows with the same one may be compared half by half."""
+        digest = sha256()
+        for half in (half for halves in self.halves for half in halves):
+            digest.update(half.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    @cached_property
     def _images(self) -> Row:
-        """The part of every protocol that tells which images were scored."""
+        """The part of every protocol that says which images were scored."""
         first = self.parts[0]
-        told: Row = {"images": len(first.images), "image_size": int(first.images.shape[1])}
+        known: Row = {"images": len(first.images), "image_size": int(first.images.shape[1])}
         if first.labels is not None:
-            # held-out real images are not exactly balanced: then the least and the most are told
+            # held-out real images are not exactly balanced: then the least and the most are given
             counts = np.unique_counts(first.labels).counts
             even = counts.min() == counts.max()
-            told["images_per_class"] = int(counts[0]) if even else [int(counts.min()), int(counts.max())]
-        return told
+            known["images_per_class"] = int(counts[0]) if even else [int(counts.min()), int(counts.max())]
+        return known

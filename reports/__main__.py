@@ -91,7 +91,7 @@ def _verdicts(arguments: list[str]) -> None:
     active = folder / "runs.json"
     if not active.is_file():
         raise UserError(f"{active} is missing: run `snakemake`, which writes it")
-    for preset in read_json(active)["report"]:
+    for preset in read_json(active)["all_presets"]:
         results = Results.open(preset, folder / preset)
         print(f"\n{preset}\n")
         print(verdict_table(evaluate(results, Paper())))

@@ -23,6 +23,7 @@ PLUMBING = (
 SETTINGS = ".settings"  # modules of this name hold fields and checks, and nothing that computes
 PROSE = (".md", ".pyc")
 RESOLVES = "marval.stages.settings"  # depends on everything that settings go through
+MODULE = re.compile(rf"({'|'.join(CODE)})(\.\w+)+(:\w+)?")  # of a registry: a module, or MODULE:CLASS
 REPORT_COMMAND = re.compile(r"^python -m reports ")
 STAGE_COMMAND = re.compile(r"^python -m marval (\w+)")
 
@@ -84,7 +85,7 @@ def _tree(file: Path) -> ast.Module:
 
 @functools.cache
 def _imports(module: str) -> tuple[str, ...]:
-    """Modules of the project that one names in imports, or in a string, as registries do; packages above it included."""
+    """Modules of the project that one names in imports or in strings, as registries do; packages above it included."""
     path = _path(module)
     if path is None:
         return ()
@@ -111,8 +112,16 @@ def _named(node: ast.AST) -> Iterable[str]:
     if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in CODE:
         return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return [node.value] if re.fullmatch(rf"({'|'.join(CODE)})(\.\w+)+", node.value) else []
+        return [node.value.partition(":")[0]] if MODULE.fullmatch(node.value) else []
+    if isinstance(node, ast.JoinedStr) and isinstance(head := node.values[0], ast.Constant):
+        package = str(head.value).removesuffix(".")
+        return _modules_of(package) if str(head.value).endswith(".") and MODULE.fullmatch(package) else []
     return []
+
+
+def _modules_of(package: str) -> list[str]:
+    """All modules of a package, one of which a formatted string names."""
+    return [f"{package}.{path.stem}" for path in sorted(Path(*package.split(".")).glob("*.py"))]
 
 
 def _has_code(module: Path) -> bool:

@@ -82,7 +82,12 @@ class Graph:
         return [dep for dep in stage.dependencies if not self._made_within(dep)]
 
     def _made_within(self, path: Path) -> dict[Path, str]:
-        return {out: maker for out, maker in self._maker_of.items() if out.is_relative_to(path)}
+        """Outputs that are a path, lie in it, or are a folder that it lies in."""
+        return {
+            out: maker
+            for out, maker in self._maker_of.items()
+            if out.is_relative_to(path) or path.is_relative_to(out)
+        }
 
 
 def active_graph() -> Graph:

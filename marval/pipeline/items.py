@@ -17,7 +17,6 @@ import yaml
 from marval.artifacts import replacing, write_json
 from marval.errors import UserError
 from marval.pipeline.preset import (
-    PUBLISHED_JUDGES,
     REAL,
     TEACHER,
     AnyPreset,
@@ -28,6 +27,7 @@ from marval.pipeline.preset import (
 )
 from marval.pipeline.reading import read_yaml
 from marval.weights import path_of
+from metrics.judges.section import weights_of
 
 PARAMS = Path("params.yaml")
 RUNS = Path("workflow/runs.yaml")
@@ -129,7 +129,7 @@ def _tokenizer_and_judges(preset: Preset) -> Iterator[tuple[str, Item]]:
     else:
         yield "tokenizers", base
     if preset.judges.kind == "published":
-        files = {name.replace("-", "_"): str(path_of(name)) for name in PUBLISHED_JUDGES}
+        files = {name.replace("-", "_"): str(path_of(name)) for name in weights_of(preset.judges)}
         yield "published_judges", {**base, **files}
     else:
         yield "miniature_judges", base

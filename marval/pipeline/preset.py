@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
@@ -26,10 +27,9 @@ from marval.pipeline.reading import preset_path, read_settings
 from marval.pipeline.resources import StageResources
 from marval.sampling.settings import Role, SampleConfig, SampleVariant, ShowcaseConfig
 from marval.timing.settings import LatencyConfig, SpeedConfig
-from metrics.judges import AnyJudgesConfig
+from metrics.judges.section import AnyJudgesConfig, image_sizes, rewards_of, weights_of
 from metrics.settings import EvaluationSettings
 
-PUBLISHED_JUDGES = ("inception", "adm-statistics", "clip-l", "clip-b", "image-reward", "pick-score")
 REAL = "real"  # the variant that scores held-out real images as if they were samples
 TEACHER = "teacher"  # the model that MAR training gives
 
@@ -122,7 +122,7 @@ class Preset(Config):
             for name in (
                 tokenizer,
                 self.teacher.official,
-                *(PUBLISHED_JUDGES if self.judges.kind == "published" else ()),
+                *weights_of(self.judges),
             )
             if name
         ]
@@ -181,8 +181,8 @@ def _sizes_agree(preset: Preset) -> None:
             f"teacher.model.side is {model.side}, but prepare.size {size} and the {len(tokenizer.channels)} levels of "
             f"tokenizer.model.channels make latents of side {size / tokenizer.downsampling:g}"
         )
-    for name, judge in dict(preset.judges).items():
-        if (side := getattr(judge, "image_size", size)) != size:
+    for name, side in image_sizes(preset.judges).items():
+        if side != size:
             raise ValueError(
                 f"judges.{name}.image_size is {side} but prepare.size is {size}: make them the same"
             )
@@ -201,6 +201,7 @@ def _names_are_defined(preset: Preset) -> None:
                 f"reinforce.variants.{name}.rewarded_after is {tuned.rewarded_after}, more than "
                 f"reinforce.training.ar_steps, {preset.reinforce.training.ar_steps}"
             )
+    _known("reinforce.training.reward", preset.reinforce.training.reward, rewards_of(preset.judges))
     _known("showcase.model", preset.showcase.model, preset.models)
     _known("showcase.variant", preset.showcase.variant, list(preset.variants))
     for name in preset.speed.variants:
@@ -251,6 +252,18 @@ def _roles_fit(preset: Preset) -> None:
         )
     if len(by_role[Role.REINFORCED]) > 1:
         raise ValueError(f"variants: at most one has the role reinforced; here: {by_role[Role.REINFORCED]}")
+    student = preset.variants[by_role[Role.STUDENT][0]].model
+    for name in by_role[Role.REINFORCED]:
+        model = preset.variants[name].model
+        if (start := preset.reinforce.variants[model].start) != student:
+            raise ValueError(
+                f"reinforce.variants.{model}.start is {start}, but the student is {student}: make them the same"
+            )
+    steps = Counter(preset.variants[name].diffusion_steps for name in by_role[Role.TEACHER])
+    if twice := [count for count, times in steps.items() if times > 1]:
+        raise ValueError(
+            f"variants: two have the role teacher and diffusion_steps {twice[0]}: only one can be the teacher's"
+        )
 
 
 def _known(key: str, name: str, valid: list[str]) -> None:

@@ -116,7 +116,7 @@ class Estimator:
         judges = self.preset.judges
         if judges.kind == "published":
             return PICK_SCORE
-        size = judges.pick_score
+        size = getattr(judges, self.preset.reinforce.training.reward)
         return Vision(size.width, size.vision_layers, size.patch, size.image_size)
 
     @staticmethod

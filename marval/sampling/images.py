@@ -43,9 +43,8 @@ def fast_sampler(model: MAR, config: SampleConfig, variant: SampleVariant, one_s
     return OptimisedSampler(model, inner, variant.ar_steps, variant.guidance, dtype)
 
 
-def plain_sampler(model: MAR, config: SampleConfig, variant: SampleVariant, one_step_t: int) -> TokenDrawer:
+def plain_sampler(model: MAR, inner: TokenSampler, variant: SampleVariant) -> TokenDrawer:
     """For a few images of a model, without preparation."""
-    inner = token_sampler(config, variant, one_step_t, model.mask_token.device)
 
     def draw(labels: Tensor, draws: Draws) -> Tensor:
         return sample_tokens(model, inner, labels, draws, variant.ar_steps, variant.guidance)

@@ -18,7 +18,7 @@ from marval.pictures import write_image
 from marval.pipeline.preset import TEACHER, Preset
 from marval.pipeline.run import Context
 from marval.processes.group import here
-from marval.sampling.images import plain_sampler, sample_images
+from marval.sampling.images import plain_sampler, sample_images, token_sampler
 from marval.sampling.settings import Role, SampleVariant
 from marval.training.snapshots import snapshot_files
 
@@ -52,15 +52,14 @@ def _states(model: MAR, snapshots: Iterable[Path]) -> Iterator[MAR]:
 
 def _look(preset: Preset, model: str) -> SampleVariant:
     """How a model is sampled here: simply, for all moments alike."""
-    if model in preset.reinforce.variants:
-        ar_steps = preset.reinforce.training.ar_steps
-    else:
-        ar_steps = preset.teacher.model.side
+    tuned = model in preset.reinforce.variants
+    ar_steps = preset.reinforce.training.ar_steps if tuned else preset.teacher.model.side
     steps = CHAIN_STEPS if model == TEACHER else 1
     return SampleVariant(role=Role.ABLATION, model=model, diffusion_steps=steps, ar_steps=ar_steps)
 
 
 def _row(model: MAR, tokenizer: Tokenizer, preset: Preset, look: SampleVariant, seed: int) -> np.ndarray:
-    draw_tokens = plain_sampler(model, preset.sample, look, preset.one_step_t)
+    inner = token_sampler(preset.sample, look, preset.one_step_t, model.mask_token.device)
+    draw_tokens = plain_sampler(model, inner, look)
     images = sample_images(model, tokenizer, look, seed, range(COLUMNS), draw_tokens)
     return np.concatenate(list(images), axis=1)

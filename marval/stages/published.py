@@ -10,24 +10,23 @@ from marval.artifacts import read_json, write_json
 from marval.pipeline.run import Context
 from marval.processes.group import here
 from marval.weights import path_of, require
-from metrics.judges import PublishedJudgesConfig, open_folder
+from metrics.judges.opened import open_folder
+from metrics.judges.registry import PUBLISHED
+from metrics.judges.section import STATISTICS
 from metrics.published.folder import write_descriptions
-from metrics.published.opening import INCEPTION, SCORERS
 from metrics.reference import read_reference, with_features
 
-STATISTICS = "adm-statistics"
 CROP = "adm-256"  # how ADM prepared the images of its statistics; the file does not say it
 
 
 def run(context: Context) -> None:
     """Write the descriptions, the reference (ADM's statistics, and features of the images in its file), and quality.json."""
-    assert isinstance(context.preset.judges, PublishedJudgesConfig)
     names = read_json(context.files.class_names)
-    wanted = [INCEPTION, *SCORERS]
+    wanted = [record.weights for record in PUBLISHED if record.weights]
     require([*wanted, STATISTICS])
-    folder = context.files.judges
+    folder = context.output(context.files.judges)
     write_descriptions(folder, {name: path_of(name) for name in wanted}, names, context.preset.prompt)
     inception = open_folder(folder).to(here().device).features
     published = with_features(read_reference(path_of(STATISTICS)), inception)
     replace(published, crop=CROP, judge_sha256=inception.sha256).save(folder / "reference.npz")
-    write_json(context.output(folder / "quality.json"), [])
+    write_json(folder / "quality.json", [])

@@ -15,7 +15,7 @@ from marval.processes.group import here
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from marval.training.snapshots import Snapshots, snapshot_steps
-from metrics.judges import open_folder
+from metrics.judges.opened import open_folder
 
 LOG_EVERY = 1
 
@@ -31,7 +31,7 @@ def run(context: Context, variant: str, seed: int) -> None:
     training, tuned = preset.reinforce.training, preset.reinforce.variants[variant]
     student = load_mar(files.model(tuned.start, seed)).to(here().device)
     tokenizer = load_tokenizer(files.tokenizer, files.normaliser).to(here().device)
-    reward = open_folder(files.judges).to(here().device).scorer(training.reward)
+    reward = open_folder(files.judges).to(here().device).reward(training.reward)
     distillation = _distillation(context, tuned, student, seed)
     method = ReinforceMethod(training, tuned, student, tokenizer, reward, preset.one_step_t, distillation)
     snapshots = Snapshots(

@@ -21,7 +21,7 @@ from marval.sampling.draws import Draws, draw_images
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import OneStep
 from metrics.features import FeatureJudge, features_of
-from metrics.judges import open_folder
+from metrics.judges.opened import open_folder
 
 IMAGES = 8
 FILLINGS = 5

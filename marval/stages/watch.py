@@ -16,14 +16,14 @@ from marval.pipeline.run import Context
 from marval.processes.group import here
 from marval.sampling.images import balanced_labels, plain_sampler, sample_images
 from marval.sampling.settings import Role, SampleVariant
+from marval.sampling.token_samplers import OneStep
 from marval.training.snapshots import snapshot_files
-from metrics.distances import FrechetTarget
 from metrics.hacking import watch as unsound_from
-from metrics.judges import OpenedJudges, open_folder
-from metrics.judging import judge_images
+from metrics.judges.opened import OpenedJudges, open_folder
+from metrics.judging import Jury, Yardstick, judge_images
 from metrics.samples import Samples
 
-IMAGES = 250  # for each look, always the same noise
+IMAGES, BATCH = 250, 125  # for each look, always the same noise
 PRICES = {
     "frechet_distance": "frechet_distance",
     "class_accuracy": "accuracy",
@@ -53,24 +53,26 @@ def _scores(
     look = SampleVariant(
         role=Role.ABLATION, model="", diffusion_steps=1, ar_steps=preset.reinforce.training.ar_steps
     )
-    draw_tokens, batch = plain_sampler(model, preset.sample, look, preset.one_step_t), preset.sample.batch
-    parts = [range(first, min(first + batch, IMAGES)) for first in range(0, IMAGES, batch)]
+    inner = OneStep.at(preset.one_step_t, model.mask_token.device)
+    draw_tokens = plain_sampler(model, inner, look)
+    parts = [range(first, first + BATCH) for first in range(0, IMAGES, BATCH)]
     images = np.concatenate(
         [sample_images(model, tokenizer, look, seed, part, draw_tokens) for part in parts]
     )
     labels = balanced_labels(np.arange(IMAGES), model.config.classes)
-    judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), judges.features, judges.scorers)
+    jury = Jury([Yardstick(judges.features, judges.reference)], judges.scorers)
+    judged = judge_images(Samples(images, labels, np.full(IMAGES, seed)), jury)
+    features = judged.features[judges.features.name]
     scores = {j.metric: j.report_scale * float(judged.scores[j.name].mean()) for j in judges.scorers}
     if judges.features.knows_labels:
-        scores["class_accuracy"] = float((judged.features.logits.argmax(1) == labels).mean())
-    target = FrechetTarget(judges.reference.mu, judges.reference.sigma)
-    return {**scores, "frechet_distance": target.distance(judged.features.features)}
+        scores["class_accuracy"] = float((features.logits.argmax(1) == labels).mean())
+    return {**scores, "frechet_distance": judges.reference.target.distance(features.features)}
 
 
 def _compared(rows: list[dict[str, float]], judges: OpenedJudges, reward: str) -> list[dict[str, Any]]:
     """The rows in the form of `metrics.hacking.watch`."""
     trained = judges.scorer(reward).metric
-    unseen = [judge.metric for judge in judges.scorers if judge.metric != trained]
+    unseen = [judge.metric for judge in judges.unseen(reward)]
     return [
         {
             "step": row["step"],

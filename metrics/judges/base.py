@@ -7,46 +7,30 @@ Images are uint8 in [0, 255] or floating point in [0, 1], layout BCHW; labels ar
 import json
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 from metrics.errors import UserError
 from metrics.files import replacing
 from metrics.judges.prompts import check_template, prompt_protocol
+from metrics.judges.registry import miniature
+from metrics.judges.settings import JudgeConfig
 from metrics.precision import judging
-
-
-class JudgeConfig(BaseModel):
-    """Settings that all judges share; each judge adds its sizes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, description="name in result files")
-    image_size: int = Field(default=32, ge=16, le=256, multiple_of=8, description="pixels, H = W")
-    steps: int = Field(default=300, ge=1, le=100_000)
-    batch: int = Field(default=64, ge=2, le=4096)
-    lr: float = Field(default=1e-3, gt=0, le=0.1)
-    seed: int = Field(default=0, ge=0, lt=2**31, description="initial weights and order of the training data")
-    jitter: float = Field(default=1.0, ge=0, le=2, description="strength of the random changes in training")
-    half: Literal[0, 1] | None = Field(
-        default=1, description="half of the training data that it sees; null: all"
-    )
 
 
 class Judge(nn.Module):
     """A network that judges images.
 
-    Subclasses set `kind`, give `training_loss`, and `score` or `features`.
+    Subclasses set `kind`, their name in the registry, and give `score` or `features`; those that are trained give
+    `training_loss`, `quantity` and `are_right` too.
     """
 
     kind: ClassVar[str]
-    metric: ClassVar[str] = ""  # of `score`, for judges that have one
-    role: ClassVar[str] = "unseen judge"
+    quantity: str  # the share of held-out images that `are_right`, in words
     report_scale: ClassVar[float] = 1.0  # what a score is multiplied by in reports
     sha256: str | None = None  # of the weights file; known once saved or loaded
 
@@ -63,9 +47,18 @@ class Judge(nn.Module):
         return self.config.name
 
     @property
+    def metric(self) -> str:
+        """Name of the metric that its scores are; empty for a judge that has none."""
+        return miniature(self.kind).metric
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are; images are moved there."""
         return next(self.parameters()).device
+
+    def are_right(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) bool: where it is right about real images that it was not trained on."""
+        raise NotImplementedError
 
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) loss of each sample; every random number comes from the CPU `generator`."""
@@ -106,14 +99,10 @@ class Judge(nn.Module):
             )
         return unit_float(images.to(self.device)) * 2 - 1
 
-    def save(self, path: str | Path) -> None:
-        """Write PATH.safetensors and PATH.json; each appears complete or not at all."""
-        from safetensors.torch import save
-
-        stem = Path(path)
-        weights = save({name: tensor.contiguous() for name, tensor in self.state_dict().items()})
-        self.sha256 = sha256(weights).hexdigest()
-        description = {
+    @property
+    def description(self) -> dict[str, Any]:
+        """What PATH.json says of it."""
+        return {
             "kind": self.kind,
             "config": self.config.model_dump(),
             "class_names": self.class_names,
@@ -121,10 +110,18 @@ class Judge(nn.Module):
             "constants": self.constants,
             "sha256": self.sha256,
         }
+
+    def save(self, path: str | Path) -> None:
+        """Write PATH.safetensors and PATH.json; each appears complete or not at all."""
+        from safetensors.torch import save
+
+        stem = Path(path)
+        weights = save({name: tensor.contiguous() for name, tensor in self.state_dict().items()})
+        self.sha256 = sha256(weights).hexdigest()
         with replacing(with_suffix(stem, ".safetensors")) as partial:
             partial.write_bytes(weights)
         with replacing(with_suffix(stem, ".json")) as partial:
-            partial.write_text(json.dumps(description, indent=2) + "\n")
+            partial.write_text(json.dumps(self.description, indent=2) + "\n")
 
     def read_weights(self, path: Path, description: dict[str, Any]) -> None:
         """Load PATH.safetensors strictly, and check that it is the file that PATH.json was written with."""

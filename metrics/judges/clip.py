@@ -4,30 +4,18 @@ import math
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from metrics.judges.augmentation import jittered
-from metrics.judges.base import Judge, JudgeConfig, unit_float
+from metrics.judges.base import Judge, unit_float
 from metrics.judges.prompts import tokenise
-
-
-class ClipConfig(JudgeConfig):
-    name: str = "digits-clip"
-    patch: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=64, ge=16, le=1024, multiple_of=16)
-    vision_layers: int = Field(default=2, ge=1, le=24)
-    text_layers: int = Field(default=1, ge=1, le=24)
-    embedding: int = Field(default=32, ge=4, le=1024)
-    steps: int = Field(default=500, ge=1, le=100_000)
-    seed: int = Field(default=202, ge=0, lt=2**31)
+from metrics.judges.settings import ClipConfig
 
 
 class Clip(Judge):
     """Cosine between an image's and its class prompt's embedding."""
 
     kind = "clip"
-    metric = "clip_score"
     report_scale = 100.0
     config: ClipConfig
     ids: Tensor
@@ -36,6 +24,7 @@ class Clip(Judge):
         from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
         super().__init__(config, class_names, template)
+        self.quantity = f"held-out retrieval accuracy, {len(class_names)} prompts"
         prompts = tokenise(template, class_names)
         self.register_buffer("ids", prompts.ids, persistent=False)
         vision = CLIPVisionCfg(
@@ -69,6 +58,10 @@ class Clip(Judge):
     def score(self, images: Tensor, labels: Tensor) -> Tensor:
         """(B,) cosine with the asked class's prompt, in [-1, 1]; differentiable in the images."""
         return self.similarities(images).gather(1, labels[:, None])[:, 0]
+
+    def are_right(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) bool: where the asked prompt is the nearest of all."""
+        return self.similarities(images).argmax(1) == labels
 
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) symmetric contrastive loss.

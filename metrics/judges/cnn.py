@@ -4,26 +4,18 @@ distance.
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from metrics.judges.augmentation import jittered
-from metrics.judges.base import Judge, JudgeConfig, unit_float
-
-
-class CnnConfig(JudgeConfig):
-    name: str = "digits-cnn"
-    width: int = Field(default=16, ge=4, le=256, description="channels after the first convolution")
-    features: int = Field(default=32, ge=2, le=2048, description="penultimate features")
-    steps: int = Field(default=300, ge=1, le=100_000)
-    lr: float = Field(default=2e-3, gt=0, le=0.1)
-    seed: int = Field(default=101, ge=0, lt=2**31)
+from metrics.judges.base import Judge, unit_float
+from metrics.judges.settings import CnnConfig
 
 
 class Cnn(Judge):
     """Three strided convolutions, one hidden layer of `features` units, one linear layer to the classes."""
 
     kind = "cnn"
+    quantity = "held-out accuracy"
     knows_labels = True
     config: CnnConfig
 
@@ -52,6 +44,10 @@ class Cnn(Judge):
     def logits(self, images: Tensor) -> Tensor:
         """(B, K) class logits."""
         return self.head(self.features(images))
+
+    def are_right(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) bool: where the asked class has the largest logit."""
+        return self.logits(images).argmax(1) == labels
 
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) cross-entropy on randomly moved images."""

@@ -4,24 +4,13 @@ loss.
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from metrics.judges.augmentation import jittered
-from metrics.judges.base import Judge, JudgeConfig, unit_float
+from metrics.judges.base import Judge, unit_float
 from metrics.judges.preferences import worse_images
 from metrics.judges.prompts import tokenise
-
-
-class ImageRewardConfig(JudgeConfig):
-    name: str = "digits-image-reward"
-    patch: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
-    vision_layers: int = Field(default=2, ge=1, le=24)
-    text_layers: int = Field(default=1, ge=1, le=24)
-    steps: int = Field(default=400, ge=1, le=100_000)
-    centring: float = Field(default=0.01, ge=0, le=1, description="weight of the squared reward")
-    seed: int = Field(default=303, ge=0, lt=2**31)
+from metrics.judges.settings import ImageRewardConfig
 
 
 class ImageReward(Judge):
@@ -33,7 +22,7 @@ class ImageReward(Judge):
     """
 
     kind = "image_reward"
-    metric = "image_reward"
+    quantity = "held-out ranking accuracy"
     config: ImageRewardConfig
     ids: Tensor
     mask: Tensor
@@ -97,6 +86,12 @@ class ImageReward(Judge):
     def score(self, images: Tensor, labels: Tensor) -> Tensor:
         """(B,) standardised reward; differentiable with respect to the images."""
         return (self.reward(images, labels) - self.constants["mean"]) / self.constants["std"]
+
+    def are_right(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) bool: where it prefers the image to a worse one."""
+        better = unit_float(images)
+        worse = worse_images(better, labels, generator)
+        return self.score(better, labels) > self.score(worse, labels)
 
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) ranking loss -log sigmoid(r_better - r_worse), plus `centring` times the mean squared reward.

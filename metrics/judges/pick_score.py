@@ -1,46 +1,26 @@
-"""Miniature PickScore: transformers' CLIP at a small size, trained on preferences. It is the reward of RL
+"""Miniature PickScore: transformers' CLIP at a small size, trained on preferences. It is the usual reward of RL
 training.
 
 It differs from the evaluators in library, sizes and seed, and sees the other half of the training data, so
 that a gain on the evaluators is not a gain on the training reward by construction.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor
 
 from metrics.judges.augmentation import jittered
-from metrics.judges.base import Judge, JudgeConfig, unit_float
+from metrics.judges.base import Judge, unit_float
 from metrics.judges.preferences import worse_images
 from metrics.judges.prompts import tokenise
-
-
-class PickScoreConfig(JudgeConfig):
-    name: str = "digits-pick-score"
-    patch: int = Field(default=8, ge=2, le=32)
-    width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
-    vision_layers: int = Field(default=2, ge=1, le=24)
-    text_layers: int = Field(default=1, ge=1, le=24)
-    embedding: int = Field(default=24, ge=4, le=1024)
-    scale: float = Field(
-        default=10.0, gt=0, le=100, description="logit scale, fixed: it bounds the score and its slope"
-    )
-    smoothing: float = Field(
-        default=0.05, ge=0, lt=0.5, description="share of the preference given to the worse image"
-    )
-    seed: int = Field(default=404, ge=0, lt=2**31)
-    half: Literal[0, 1] | None = 0
+from metrics.judges.settings import PickScoreConfig
 
 
 class PickScore(Judge):
     """exp(logit scale) times the cosine between an image's and its class prompt's embedding."""
 
     kind = "pick_score"
-    metric = "pick_score"
-    role = "training reward"
+    quantity = "held-out ranking accuracy"
     config: PickScoreConfig
     ids: Tensor
     mask: Tensor
@@ -90,6 +70,12 @@ class PickScore(Judge):
         image = F.normalize(self.towers.get_image_features(self.normalise(images)), dim=-1)
         text = F.normalize(self.towers.get_text_features(self.ids, attention_mask=self.mask), dim=-1)
         return self.towers.logit_scale.exp() * (image * text[labels]).sum(-1)
+
+    def are_right(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """(B,) bool: where it prefers the image to a worse one."""
+        better = unit_float(images)
+        worse = worse_images(better, labels, generator)
+        return self.score(better, labels) > self.score(worse, labels)
 
     def training_loss(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """(B,) cross-entropy of the softmax over (better, worse), with `smoothing`."""

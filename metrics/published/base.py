@@ -1,6 +1,7 @@
 """What the published scorers have in common: prompts by class, protocol, device, and images in batches."""
 
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from metrics.judges.prompts import class_prompts, prompt_protocol
+from metrics.judges.registry import published
 from metrics.precision import judging
 
 
@@ -16,12 +18,11 @@ class PublishedScorer:
     """A frozen network that scores images against their classes' prompts.
 
     `name` and `sha256` identify it in result files. Class names are keyed by index: two classes may share one. Subclasses set
-    the metric and give `_scores`.
+    `weights`, their entry in the registry of weights, and give `open` and `_scores`.
     """
 
-    metric: str
-    role: str = "unseen judge"
-    report_scale: float = 1.0
+    weights: ClassVar[str]
+    report_scale: ClassVar[float] = 1.0
 
     def __init__(
         self, model: nn.Module, class_names: list[str], template: str, name: str, sha256: str | None
@@ -30,6 +31,21 @@ class PublishedScorer:
         self.protocol: dict[str, Any] = prompt_protocol(template, class_names)
         self._model: Any = model.eval().float().requires_grad_(False)
         self._prompts = class_prompts(template, class_names)
+
+    @classmethod
+    def open(cls, weights: str | Path, class_names: list[str], template: str) -> Self:
+        """From the weights' file or folder."""
+        raise NotImplementedError
+
+    @property
+    def kind(self) -> str:
+        """Its name in the registry of judges."""
+        return published(self.weights).name
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric that its scores are."""
+        return published(self.weights).metric
 
     @property
     def device(self) -> torch.device:

@@ -7,9 +7,7 @@ from typing import Any
 from metrics.errors import UserError
 from metrics.files import replacing
 from metrics.judges.prompts import check_template
-from metrics.published.base import PublishedScorer
-from metrics.published.inception import Inception
-from metrics.published.opening import INCEPTION, SCORERS
+from metrics.judges.registry import published
 from metrics.published.weights import weights_sha256
 
 KIND = "published"
@@ -32,19 +30,21 @@ def write_descriptions(folder: Path, weights: dict[str, Path], class_names: list
             "class_names": class_names,
             "template": check_template(template),
         }
-        file = folder / f"{name.replace('-', '_')}.json"
+        file = folder / f"{published(name).name}.json"
         with replacing(file) as partial:
             partial.write_text(json.dumps(description, indent=2, ensure_ascii=False) + "\n")
 
 
-def open_description(file: Path, description: dict[str, Any]) -> Inception | PublishedScorer:
+def open_description(file: Path, description: dict[str, Any]) -> Any:
     """The judge of a description that was read from `file`; UserError where its weights are missing or other ones."""
     absent = {"judge", "weights", "sha256", "class_names", "template"} - set(description)
     if absent:
         raise UserError(f"{file}: no {', '.join(sorted(absent))} in it: describe the judges again")
     name, weights = description["judge"], Path(description["weights"])
-    if name != INCEPTION and name not in SCORERS:
-        raise UserError(f"{file}: judge {name!r} is unknown: use one of {', '.join((INCEPTION, *SCORERS))}")
+    try:
+        judge = published(name).implementation()
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
     if not weights.exists():
         raise UserError(f"{weights}: the weights of {name} are missing ({file} names them): fetch them again")
     if weights_sha256(weights) != description["sha256"]:
@@ -52,6 +52,4 @@ def open_description(file: Path, description: dict[str, Any]) -> Inception | Pub
             f"{weights}: the weights of {name} are not those that {file} describes (their sha256 differs): put the former ones "
             "back, or describe the judges again"
         )
-    if name == INCEPTION:
-        return Inception(weights)
-    return SCORERS[name](weights, description["class_names"], description["template"])
+    return judge.open(weights, description["class_names"], description["template"])

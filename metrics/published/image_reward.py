@@ -8,6 +8,7 @@ and keeps gradients.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import torch
 from PIL import Image
@@ -29,7 +30,7 @@ class ImageRewardV1(PublishedScorer):
     `model`: the package's ImageReward network.
     """
 
-    metric = "image_reward"
+    weights = "image-reward"
 
     def __init__(
         self, model: nn.Module, class_names: list[str], template: str = TEMPLATE, sha256: str | None = None
@@ -37,17 +38,15 @@ class ImageRewardV1(PublishedScorer):
         super().__init__(model, class_names, template, "ImageReward-v1.0", sha256)
 
     @classmethod
-    def from_folder(
-        cls, folder: str | Path, class_names: list[str], template: str = TEMPLATE
-    ) -> "ImageRewardV1":
+    def open(cls, weights: str | Path, class_names: list[str], template: str = TEMPLATE) -> Self:
         """A folder with ImageReward.pt and med_config.json.
 
         The tokenizer is bert-base-uncased's: from bert-base-uncased/vocab.txt in the folder, or else from the hub's cache.
         """
         from ImageReward.ImageReward import ImageReward
 
-        folder = Path(folder)
-        weights = require(folder / "ImageReward.pt", "ImageReward's weights", SOURCE)
+        folder = Path(weights)
+        file = require(folder / "ImageReward.pt", "ImageReward's weights", SOURCE)
         config = require(folder / "med_config.json", "ImageReward's text configuration", SOURCE)
         try:
             with _tokenizer_of(folder / VOCABULARY):
@@ -57,7 +56,7 @@ class ImageRewardV1(PublishedScorer):
                 f"{folder / VOCABULARY}: ImageReward needs BERT's vocabulary: get it from "
                 "https://huggingface.co/google-bert/bert-base-uncased and put it there"
             ) from error
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        state = torch.load(file, map_location="cpu", weights_only=True)
         missing = [
             key
             for key in model.load_state_dict(state, strict=False).missing_keys
@@ -65,9 +64,9 @@ class ImageRewardV1(PublishedScorer):
         ]
         if missing:
             raise UserError(
-                f"{weights}: lacks {missing[0]} and {len(missing) - 1} more: fetch it again from {SOURCE}"
+                f"{file}: lacks {missing[0]} and {len(missing) - 1} more: fetch it again from {SOURCE}"
             )
-        return cls(model, class_names, template, weights_sha256(weights))
+        return cls(model, class_names, template, weights_sha256(file))
 
     def to(self, device: str | torch.device) -> "ImageRewardV1":
         super().to(device)

@@ -15,7 +15,7 @@ FILE = "weights-inception-2015-12-05-6726825d.pth"
 class Inception:
     """2048 pool features and the 1008 logits without bias, in float32 on any batch size."""
 
-    name = "inception-v3-compat"
+    name, kind = "inception-v3-compat", "inception"
     knows_labels = False  # 1008 classes in an order of their own, not ImageNet's 1000 by sorted synset
 
     def __init__(self, weights: str | Path) -> None:
@@ -30,6 +30,11 @@ class Inception:
             feature_extractor_weights_path=str(weights),
             feature_extractor_internal_dtype="float32",
         )
+
+    @classmethod
+    def open(cls, weights: str | Path, class_names: list[str], template: str) -> "Inception":
+        """From the weights' file; it reads no prompts."""
+        return cls(weights)
 
     def to(self, device: str | torch.device) -> "Inception":
         """Move to a device."""

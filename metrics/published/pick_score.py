@@ -1,11 +1,11 @@
 """PickScore at full scale: exp(logit scale) times the cosine of transformers' CLIP-H/14, fine-tuned on
 preferences.
 
-It is the reward of RL training, so besides the publication's own path for images in bytes there is a differentiable one.
+It can be the reward of RL training, so besides the publication's own path for images in bytes there is a differentiable one.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -24,8 +24,7 @@ SOURCE = (
 class PickScoreV1(TwoTowerScorer):
     """Score of each image for its class's prompt. `model`: CLIPModel; `processor`: its CLIPProcessor."""
 
-    metric = "pick_score"
-    role = "training reward"
+    weights = "pick-score"
 
     def __init__(
         self,
@@ -40,13 +39,11 @@ class PickScoreV1(TwoTowerScorer):
         self._recompute_layers()
 
     @classmethod
-    def from_folder(
-        cls, folder: str | Path, class_names: list[str], template: str = TEMPLATE
-    ) -> "PickScoreV1":
+    def open(cls, weights: str | Path, class_names: list[str], template: str = TEMPLATE) -> Self:
         """A folder with the model's and the processor's files."""
         from transformers import CLIPModel, CLIPProcessor
 
-        folder = require(folder, "PickScore's folder", SOURCE)
+        folder = require(weights, "PickScore's folder", SOURCE)
         model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
         processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model, processor, class_names, template, weights_sha256(folder))

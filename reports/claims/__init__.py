@@ -33,7 +33,7 @@ def _checked(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
         why = f"no variant has the role {' or '.join(missing)} in preset {results.preset}"
         part = Part("roles", Verdict.NOT_ATTEMPTED, why)
         return Claim(entry, str(scope_of(results, paper)), "nothing was measured", None, None, [part])
-    claim: Claim = import_module(f"{__name__}.{entry['module']}").check(entry, results, paper)
+    claim: Claim = import_module(f"reports.claims.{entry['module']}").check(entry, results, paper)
     return claim
 
 

@@ -11,7 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from metrics import judges
+from metrics.judges.base import Judge
+from metrics.judges.cnn import Cnn
+from metrics.judges.files import build
+from metrics.judges.section import JudgesConfig
 from metrics.real import ArrayImages
 from metrics.reference import Reference, make_reference
 from metrics.samples import Samples
@@ -28,11 +31,11 @@ SMALL_CLIP: dict[str, Any] = {
 torch.set_num_threads(1)
 
 
-def _make(kind: str) -> judges.Judge:
-    return judges.build(kind, getattr(judges.JudgesConfig(), kind), NAMES)
+def _make(kind: str) -> Judge:
+    return build(kind, getattr(JudgesConfig(), kind), NAMES)
 
 
-def _train(judge: judges.Judge, images: Tensor, labels: Tensor, steps: int) -> judges.Judge:
+def _train(judge: Judge, images: Tensor, labels: Tensor, steps: int) -> Judge:
     """A plain AdamW loop, without the calibration that follows it."""
     generator = torch.Generator().manual_seed(judge.config.seed)
     optimiser = torch.optim.AdamW([p for p in judge.parameters() if p.requires_grad], judge.config.lr)
@@ -46,13 +49,13 @@ def _train(judge: judges.Judge, images: Tensor, labels: Tensor, steps: int) -> j
 
 
 @pytest.fixture(scope="session")
-def train() -> Callable[[judges.Judge, Tensor, Tensor, int], judges.Judge]:
+def train() -> Callable[[Judge, Tensor, Tensor, int], Judge]:
     """train(judge, images, labels, steps)"""
     return _train
 
 
 @pytest.fixture(scope="session")
-def make() -> Callable[[str], judges.Judge]:
+def make() -> Callable[[str], Judge]:
     """make(kind): an untrained judge with default settings"""
     return _make
 
@@ -76,23 +79,23 @@ def tensors(digits: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
 
 
 @pytest.fixture(scope="session")
-def cnn(tensors: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory) -> judges.Cnn:
+def cnn(tensors: tuple[Tensor, Tensor], tmp_path_factory: pytest.TempPathFactory) -> Cnn:
     """Trained on the first 1,000 digits for a second, and saved, so that its hash is known."""
     judge = _make("cnn")
     _train(judge, tensors[0][:1000], tensors[1][:1000], 120)
     judge.save(tmp_path_factory.mktemp("judge") / "cnn")
-    assert isinstance(judge, judges.Cnn)
+    assert isinstance(judge, Cnn)
     return judge
 
 
 @pytest.fixture(scope="session")
-def clip() -> judges.Judge:
+def clip() -> Judge:
     """Untrained: its scores are those of random weights."""
     return _make("clip").eval()
 
 
 @pytest.fixture(scope="session")
-def reference(digits: tuple[np.ndarray, np.ndarray], cnn: judges.Cnn) -> Reference:
+def reference(digits: tuple[np.ndarray, np.ndarray], cnn: Cnn) -> Reference:
     """Of the first 1,000 digits."""
     return make_reference(ArrayImages(digits[0][:1000], digits[1][:1000]), cnn)
 

@@ -7,7 +7,7 @@ import torch
 
 from metrics.cache import FeatureCache
 from metrics.features import extract
-from metrics.judges import Cnn
+from metrics.judges.cnn import Cnn
 from metrics.samples import Samples
 
 

@@ -1,10 +1,15 @@
 """Every embedded case passes, and each fails for the mistake that it is there for."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
-from metrics import distances
+from metrics import distances, extrapolation, kernel, manifold
 from metrics.calibrate import embedded_cases
+from metrics.settings import DistanceSettings
 
 
 def failed() -> set[str]:
@@ -26,7 +31,7 @@ def test_a_covariance_without_its_square_root_is_caught(monkeypatch: pytest.Monk
 def test_a_shuffle_where_order_is_asked_for_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     right = distances.inception_score
 
-    def wrong(logits: np.ndarray, settings: distances.DistanceSettings) -> float:
+    def wrong(logits: np.ndarray, settings: DistanceSettings) -> float:
         return right(logits, settings.model_copy(update={"inception_order": "shuffled-2020"}))
 
     monkeypatch.setattr(distances, "inception_score", wrong)
@@ -34,6 +39,29 @@ def test_a_shuffle_where_order_is_asked_for_is_caught(monkeypatch: pytest.Monkey
 
 
 def test_precision_and_recall_in_each_others_place_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = distances.precision_recall
-    monkeypatch.setattr(distances, "precision_recall", lambda *arguments: right(*arguments)[::-1])
+    right = manifold.manifold
+
+    def wrong(*arguments: Any) -> manifold.Manifold:
+        shares = right(*arguments)
+        return replace(shares, precision=shares.recall, recall=shares.precision)
+
+    monkeypatch.setattr(manifold, "manifold", wrong)
     assert failed() == {"precision, one mode of two", "recall, one mode of two"}
+
+
+def test_subsets_that_forget_the_classes_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = extrapolation.frechet_curve
+    monkeypatch.setattr(extrapolation, "frechet_curve", lambda f, labels, *others: right(f, None, *others))
+    assert failed() == {"Frechet distance, n to infinity, balanced mixture"}
+
+
+def test_a_kernel_distance_over_small_subsets_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    def wrong(features: np.ndarray, real: np.ndarray, *_: Any) -> list[float]:
+        both = [torch.from_numpy(x.astype(np.float64)) for x in (features, real)]
+        result = kid_features_to_metric(*both, kid_subsets=100, kid_subset_size=100, verbose=False)
+        return [float(result[KEY_METRIC_KID_MEAN])]
+
+    monkeypatch.setattr(kernel, "kernel_distances", wrong)
+    assert failed() == {"kernel distance, balanced mixture"}

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics import UserError, calibrate, distances, judges
+from metrics import UserError, calibrate, distances
 from metrics.cli import run
+from metrics.judges.base import Judge
+from metrics.judges.cnn import Cnn
 from metrics.samples import Samples
 
 
 @pytest.fixture(scope="module")
-def folder(
-    tmp_path_factory: pytest.TempPathFactory, held_out: Samples, cnn: judges.Cnn, clip: judges.Judge
-) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory, held_out: Samples, cnn: Cnn, clip: Judge) -> Path:
     """A judge, a scorer, a real and two sample batches, and the statistics that the command made."""
     folder = tmp_path_factory.mktemp("cli")
     cnn.save(folder / "cnn")
@@ -73,7 +73,7 @@ def test_calibrate_passes_and_fails_with_a_wrong_metric(
 
 
 def test_published_calibration_measures_the_batch_that_it_is_given(
-    folder: Path, cnn: judges.Cnn, tmp_path: Path
+    folder: Path, cnn: Cnn, tmp_path: Path
 ) -> None:
     with np.load(folder / "real-stats.npz") as known, np.load(folder / "real.npz") as real:
         np.savez(tmp_path / "adm.npz", mu=known["mu"], sigma=known["sigma"], arr_0=real["arr_0"])

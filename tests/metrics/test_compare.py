@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from metrics import UserError
@@ -78,3 +79,20 @@ def test_files(tmp_path: Path) -> None:
             read_rows(tmp_path / "b.json")
     with pytest.raises(UserError, match="no such file"):
         read_rows(tmp_path / "c.json")
+
+
+def with_halves(value: float, halves: list[float], sha256: str = "h") -> dict:
+    return row(value, 1.0, halves={"sha256": sha256, "values": [halves]})
+
+
+def test_equal_halves_are_compared_half_by_half() -> None:
+    rng = np.random.default_rng(0)
+    shared, own = 0.3 * rng.normal(size=30), 0.02 * rng.normal(size=30)
+    a, b = with_halves(1.0, list(1 + shared)), with_halves(0.9, list(0.9 + shared + own))
+    (found,) = compare([a], [b])
+    assert found["verdict"] == "B better"
+    assert found["ci_high"] - found["ci_low"] == pytest.approx(2 * 1.959964 * own.std(ddof=1))
+    assert (found["ci_low"] + found["ci_high"]) / 2 == pytest.approx(-0.1)
+    assert "30 equal random halves" in found["interval"]
+    other = with_halves(0.9, list(0.9 + shared + own), "i")
+    assert compare([a], [other])[0]["verdict"] == "inconclusive"

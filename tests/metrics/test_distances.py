@@ -7,15 +7,19 @@ from PIL import Image
 from scipy.linalg import sqrtm
 from torch import Tensor
 
-from metrics import distances, judges
-from metrics.distances import DistanceSettings
+from metrics import distances
 from metrics.features import Features, extract
-from metrics.reference import Reference, statistics
+from metrics.judges.cnn import Cnn
+from metrics.kernel import kernel_distances, own_mean
+from metrics.manifold import manifold
+from metrics.moments import statistics
+from metrics.reference import Reference
 from metrics.samples import Samples
+from metrics.settings import DistanceSettings
 
 
 @pytest.fixture(scope="module")
-def found(held_out: Samples, cnn: judges.Cnn) -> Features:
+def found(held_out: Samples, cnn: Cnn) -> Features:
     return extract(cnn, held_out)
 
 
@@ -23,7 +27,7 @@ def found(held_out: Samples, cnn: judges.Cnn) -> Features:
 def fidelity(
     held_out: Samples,
     digits: tuple[np.ndarray, np.ndarray],
-    cnn: judges.Cnn,
+    cnn: Cnn,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, float]:
     """torch-fidelity's own answer from PNG folders, with the small cnn registered as its feature extractor."""
@@ -63,9 +67,7 @@ def fidelity(
         feature_extractor="digits-cnn-for-test",
         isc=True,
         fid=True,
-        kid=True,
         prc=True,
-        kid_subset_size=100,
         cuda=False,
         cache=False,
         save_cpu_ram=True,
@@ -96,15 +98,25 @@ def test_inception_score_is_torch_fidelitys_and_the_formula(found: Features, fid
     assert single == pytest.approx(whole, rel=1e-9)
 
 
-def test_kernel_distance_and_manifolds_are_torch_fidelitys(
-    found: Features, reference: Reference, fidelity: dict
-) -> None:
+def test_manifolds_are_torch_fidelitys(found: Features, reference: Reference, fidelity: dict) -> None:
     assert reference.features is not None
-    kernel = distances.kernel_distance(found.features, reference.features, DistanceSettings())
-    assert kernel == pytest.approx(fidelity["kernel_inception_distance_mean"], rel=1e-3, abs=1e-6)
-    precision, recall = distances.precision_recall(found.features, reference.features, DistanceSettings())
-    assert precision == pytest.approx(fidelity["precision"], abs=3e-3)  # its distances are float32
-    assert recall == pytest.approx(fidelity["recall"], abs=3e-3)
+    everything = [np.arange(len(found.features))]
+    shares = manifold(found.features, reference.features, reference.radii(3), 3, everything)
+    assert shares.precision[0] == pytest.approx(fidelity["precision"], abs=3e-3)  # its distances are float32
+    assert shares.recall[0] == pytest.approx(fidelity["recall"], abs=3e-3)
+
+
+def test_kernel_distance_is_torch_fidelitys_of_one_subset_of_all(
+    found: Features, reference: Reference
+) -> None:
+    from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, kid_features_to_metric
+
+    assert reference.features is not None
+    real = reference.features[: len(found.features)]
+    both = [torch.from_numpy(x.astype(np.float64)) for x in (found.features, real)]
+    expected = kid_features_to_metric(*both, kid_subsets=1, kid_subset_size=len(real), verbose=False)
+    ours = kernel_distances(found.features, real, own_mean(real), [np.arange(len(real))])
+    assert ours[0] == pytest.approx(expected[KEY_METRIC_KID_MEAN], rel=1e-6)
 
 
 def test_class_order_lowers_the_inception_score_only_where_order_is_kept(
@@ -117,12 +129,7 @@ def test_class_order_lowers_the_inception_score_only_where_order_is_kept(
     assert distances.inception_score(ordered, given) < 2.5
 
 
-def test_kernel_distance_takes_smaller_subsets_of_small_sets(found: Features) -> None:
-    small = found.features[:40]
-    assert np.isfinite(distances.kernel_distance(small, found.features, DistanceSettings(kernel_subsets=5)))
-
-
-def test_features_do_not_depend_on_the_batch(held_out: Samples, cnn: judges.Cnn, found: Features) -> None:
+def test_features_do_not_depend_on_the_batch(held_out: Samples, cnn: Cnn, found: Features) -> None:
     assert np.allclose(extract(cnn, held_out, batch=37).features, found.features, atol=1e-5)
 
 

@@ -6,17 +6,20 @@ import numpy as np
 import pytest
 
 from metrics import UserError
-from metrics.distances import DistanceSettings
+from metrics.effort import frechet_points
 from metrics.evaluate import evaluate
-from metrics.judges import Cnn, Judge
-from metrics.judging import judge_images
+from metrics.intervals import half_samples
+from metrics.judges.base import Judge
+from metrics.judges.cnn import Cnn
+from metrics.judging import Jury, Yardstick, judge_images
+from metrics.memorisation import real_neighbours
 from metrics.reference import Reference
 from metrics.samples import Samples
 from metrics.settings import EvaluationSettings
 
-QUICK = EvaluationSettings(half_samples=6, resamples=100, distances=DistanceSettings(kernel_subsets=10))
+QUICK = EvaluationSettings(half_samples=6, resamples=100)
 FIELDS = {"metric", "value", "ci_low", "ci_high", "n", "seeds", "values", "higher_is_better"}
-FIELDS |= {"judge", "judge_sha256", "protocol", "interval"}
+FIELDS |= {"title", "halves", "judge", "judge_sha256", "protocol", "interval"}
 METRICS = {
     "frechet_distance",
     "frechet_distance_infinity",
@@ -24,8 +27,15 @@ METRICS = {
     "kernel_distance",
     "precision",
     "recall",
+    "density",
+    "coverage",
+    "class_frechet_distance",
 }
 METRICS |= {"within_class_variance", "class_accuracy", "clip_score"}
+
+
+def jury(cnn: Cnn, reference: Reference, scorers: list[Judge]) -> Jury:
+    return Jury([Yardstick(cnn, reference)], scorers)
 
 
 def by_metric(rows: list[dict]) -> dict[str, dict]:
@@ -33,7 +43,7 @@ def by_metric(rows: list[dict]) -> dict[str, dict]:
 
 
 def test_rows_are_complete(held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference) -> None:
-    rows = by_metric(evaluate(held_out, cnn, [clip], reference, QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, reference, [clip]), QUICK))
     assert set(rows) == METRICS
     for row in rows.values():
         assert set(row) - {"curve"} == FIELDS
@@ -45,7 +55,7 @@ def test_rows_are_complete(held_out: Samples, cnn: Cnn, clip: Judge, reference: 
 
 
 def test_real_images_score_as_real(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
-    rows = by_metric(evaluate(held_out, cnn, [], reference, QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, reference, []), QUICK))
     assert rows["class_accuracy"]["value"] > 0.9
     assert rows["frechet_distance"]["value"] < 3
     assert rows["precision"]["value"] > 0.5
@@ -58,11 +68,11 @@ def test_collapse_and_wrong_classes_show(held_out: Samples, cnn: Cnn, reference:
     first = np.array([np.flatnonzero(held_out.labels == label)[0] for label in held_out.labels])
     collapsed = Samples(held_out.images[first], held_out.labels, held_out.seed)
     wrong = Samples(held_out.images, (held_out.labels + 1) % 10, held_out.seed)
-    real, collapse = (by_metric(evaluate(s, cnn, [], reference, QUICK)) for s in (held_out, collapsed))
+    real, collapse = (by_metric(evaluate(s, jury(cnn, reference, []), QUICK)) for s in (held_out, collapsed))
     assert collapse["frechet_distance"]["value"] > 2 * real["frechet_distance"]["value"]
     assert collapse["within_class_variance"]["value"] == pytest.approx(0, abs=1e-6)
     assert collapse["recall"]["value"] < 0.1 < real["recall"]["value"]
-    assert by_metric(evaluate(wrong, cnn, [], reference, QUICK))["class_accuracy"]["value"] < 0.1
+    assert by_metric(evaluate(wrong, jury(cnn, reference, []), QUICK))["class_accuracy"]["value"] < 0.1
 
 
 def test_seeds_are_scored_apart_and_averaged(
@@ -71,9 +81,9 @@ def test_seeds_are_scored_apart_and_averaged(
     assert held_out.labels is not None
     images, labels = held_out.images[:780], held_out.labels[:780]
     seed = np.repeat([0, 1, 2], 260)
-    together = by_metric(evaluate(Samples(images, labels, seed), cnn, [clip], reference, QUICK))
+    together = by_metric(evaluate(Samples(images, labels, seed), jury(cnn, reference, [clip]), QUICK))
     alone = Samples(images[:260], labels[:260], seed[:260])
-    single = by_metric(evaluate(alone, cnn, [clip], reference, QUICK))
+    single = by_metric(evaluate(alone, jury(cnn, reference, [clip]), QUICK))
     for metric, row in together.items():
         assert row["seeds"] == [0, 1, 2]
         assert row["values"][0] == pytest.approx(single[metric]["value"], rel=1e-6)
@@ -84,31 +94,34 @@ def test_seeds_are_scored_apart_and_averaged(
 def test_seeds_of_different_sizes_are_refused(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
     seed = np.where(np.arange(len(held_out.images)) < 100, 0, 1)
     with pytest.raises(UserError, match="different n"):
-        evaluate(Samples(held_out.images, held_out.labels, seed), cnn, [], reference, QUICK)
+        evaluate(Samples(held_out.images, held_out.labels, seed), jury(cnn, reference, []), QUICK)
 
 
 def test_reference_of_another_judge_is_refused(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
     other = Reference(reference.mu, reference.sigma, judge_sha256="0" * 64)
     with pytest.raises(UserError, match="made by a judge with sha256 000000000000"):
-        evaluate(held_out, cnn, [], other, QUICK)
+        evaluate(held_out, jury(cnn, other, []), QUICK)
 
 
 def test_bare_mu_and_sigma_are_enough(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
-    rows = by_metric(evaluate(held_out, cnn, [], Reference(reference.mu, reference.sigma), QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, Reference(reference.mu, reference.sigma), []), QUICK))
     assert "frechet_distance" in rows
     assert "precision" not in rows
 
 
-def test_parts_judged_apart_are_the_whole_to_the_bit(held_out: Samples, cnn: Cnn, clip: Judge) -> None:
-    batch = 64
-    whole = judge_images(held_out, cnn, [clip], batch)
+def test_parts_judged_apart_are_the_whole_to_the_bit(
+    held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference
+) -> None:
+    batch, judges = 64, jury(cnn, reference, [clip])
+    whole = judge_images(held_out, judges, batch)
     cuts = [slice(0, 3 * batch), slice(3 * batch, 4 * batch), slice(4 * batch, None)]
-    parts = [judge_images(held_out.part(cut), cnn, [clip], batch) for cut in cuts]
+    parts = [judge_images(held_out.part(cut), judges, batch) for cut in cuts]
     joined = [np.concatenate([part.scores[clip.name] for part in parts])]
     joined += [
-        np.concatenate([getattr(part.features, of) for part in parts]) for of in ("features", "logits")
+        np.concatenate([getattr(part.features[cnn.name], of) for part in parts])
+        for of in ("features", "logits")
     ]
-    said = (whole.scores[clip.name], whole.features.features, whole.features.logits)
+    said = (whole.scores[clip.name], whole.features[cnn.name].features, whole.features[cnn.name].logits)
     for got, one in zip(joined, said, strict=True):
         assert np.array_equal(got, one)
 
@@ -116,18 +129,18 @@ def test_parts_judged_apart_are_the_whole_to_the_bit(held_out: Samples, cnn: Cnn
 def test_what_was_judged_before_is_not_judged_again(
     held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged = judge_images(held_out, cnn, [clip])
-    rows = evaluate(held_out, cnn, [clip], reference, QUICK)
+    judged = judge_images(held_out, jury(cnn, reference, [clip]))
+    rows = evaluate(held_out, jury(cnn, reference, [clip]), QUICK)
     monkeypatch.setattr(type(clip), "score_images", None)
     monkeypatch.setattr(Cnn, "features", None)
-    assert evaluate(held_out, cnn, [clip], reference, QUICK, judged) == rows
+    assert evaluate(held_out, jury(cnn, reference, [clip]), QUICK, judged) == rows
 
 
 def test_effort_follows_the_judges_dimension() -> None:
     settings = EvaluationSettings()
-    assert (settings.halves(32), settings.points(32)) == (30, 8)
-    assert (settings.halves(2048), settings.points(2048)) == (6, 5)
-    assert QUICK.halves(32) == QUICK.halves(2048) == 6
+    assert (half_samples(settings, 32), frechet_points(settings, 32)) == (30, 8)
+    assert (half_samples(settings, 2048), frechet_points(settings, 2048)) == (6, 5)
+    assert half_samples(QUICK, 32) == half_samples(QUICK, 2048) == 6
 
 
 def test_crop_of_the_reference_goes_into_the_protocol(
@@ -141,7 +154,7 @@ def test_crop_of_the_reference_goes_into_the_protocol(
         (bare, said, "as MAR does"),
         (bare, QUICK, "none"),
     ]:
-        rows = by_metric(evaluate(held_out, cnn, [], known, settings))
+        rows = by_metric(evaluate(held_out, jury(cnn, known, []), settings))
         assert rows["frechet_distance"]["protocol"]["crop"] == crop
 
 
@@ -149,6 +162,93 @@ def test_accuracy_is_left_to_judges_that_know_the_labels(
     held_out: Samples, cnn: Cnn, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Cnn, "knows_labels", False)
-    rows = by_metric(evaluate(held_out, cnn, [], reference, QUICK))
+    rows = by_metric(evaluate(held_out, jury(cnn, reference, []), QUICK))
     assert "class_accuracy" not in rows
     assert "within_class_variance" in rows
+
+
+def test_halves_are_kept_and_give_the_intervals(
+    held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference
+) -> None:
+    from scipy.stats import norm
+
+    judges = jury(cnn, reference, [clip])
+    rows = by_metric(evaluate(held_out, judges, QUICK))
+    other = Samples(held_out.images[::-1].copy(), held_out.labels, held_out.seed)
+    again = by_metric(evaluate(other, judges, QUICK))
+    for name, row in rows.items():
+        (values,) = row["halves"]["values"]
+        assert len(values) == 6
+        assert row["halves"]["sha256"] == again[name]["halves"]["sha256"]  # other images, same labels
+    distance = rows["frechet_distance"]
+    reach = norm.ppf(0.975) * np.std(distance["halves"]["values"][0], ddof=1)
+    assert distance["ci_high"] - distance["value"] == pytest.approx(reach)
+    halves = half_samples(held_out.labels, 6, QUICK.seed)
+    scores = clip.score_images(held_out.images, held_out.labels)
+    expected = [100 * scores[half].mean() for half in halves]
+    assert rows["clip_score"]["halves"]["values"][0] == pytest.approx(expected, rel=1e-5)
+    few = by_metric(evaluate(held_out.part(slice(0, 400)), judges, QUICK))
+    assert few["recall"]["halves"]["sha256"] != rows["recall"]["halves"]["sha256"]
+
+
+def test_class_distance_is_the_mean_over_classes_where_each_has_enough(
+    held_out: Samples, cnn: Cnn, reference: Reference
+) -> None:
+    from metrics.distances import frechet_to
+    from metrics.features import extract
+    from metrics.moments import statistics
+
+    judges = jury(cnn, reference, [])
+    row = by_metric(evaluate(held_out, judges, QUICK))["class_frechet_distance"]
+    features = extract(cnn, held_out).features
+    each = [
+        frechet_to(
+            features[held_out.labels == label], *statistics(reference.features[reference.labels == label])
+        )
+        for label in range(10)
+    ]
+    assert row["value"] == pytest.approx(np.mean(each), rel=1e-5)
+    counts = np.bincount(held_out.labels)
+    few = np.concatenate([np.flatnonzero(held_out.labels == label)[:65] for label in range(10)])
+    assert counts.min() >= 66  # of 32 features, so that halves of 33 have a full covariance
+    assert "class_frechet_distance" not in by_metric(evaluate(held_out.part(few), judges, QUICK))
+
+
+def test_a_second_feature_judge_has_rows_of_its_own(
+    held_out: Samples, cnn: Cnn, reference: Reference
+) -> None:
+    class Second:
+        name, kind, sha256, knows_labels = "efficientnet-lite0", "efficientnet", "e" * 64, False
+        features = staticmethod(cnn.features)
+
+        def head(self, features):
+            return features[:, :0]
+
+    second = Yardstick(Second(), replace(reference, judge_sha256="e" * 64))
+    rows = by_metric(evaluate(held_out, Jury([Yardstick(cnn, reference), second]), QUICK))
+    extra = {"frechet_distance_efficientnet", "class_frechet_distance_efficientnet"}
+    assert set(rows) == METRICS - {"clip_score"} | extra
+    row = rows["frechet_distance_efficientnet"]
+    assert row["value"] == rows["frechet_distance"]["value"]
+    assert (row["judge"], row["title"]) == ("efficientnet-lite0", "Fréchet distance, ImageNet features")
+
+
+def test_the_reward_is_named_as_such(held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference) -> None:
+    judges = replace(jury(cnn, reference, [clip]), reward="clip")
+    assert by_metric(evaluate(held_out, judges, QUICK))["clip_score"]["protocol"]["role"] == "training reward"
+
+
+def test_memorisation_has_rows_where_real_images_are_given(
+    held_out: Samples, cnn: Cnn, reference: Reference
+) -> None:
+    train, new = held_out.part(slice(0, 300)), held_out.part(slice(300, 500))
+    known = replace(jury(cnn, reference, []), neighbours=real_neighbours(cnn, train, train, new))
+    copies = by_metric(evaluate(train, known, QUICK))
+    fresh = by_metric(evaluate(held_out.part(slice(500, 797)), known, QUICK))
+    for suffix in ("", "_pixels"):
+        assert copies[f"farther_than_held_out{suffix}"]["value"] == pytest.approx(0, abs=0.01)
+        assert copies[f"nearest_is_training{suffix}"]["value"] > 0.75
+        row = fresh[f"nearest_is_training{suffix}"]
+        assert row["ci_low"] < 0.6
+        assert row["ci_high"] > 0.4
+        assert row["protocol"]["held_out_images"] == 200

@@ -14,7 +14,7 @@ def test_line_through_an_exact_curve() -> None:
 def test_bias_of_few_samples_is_taken_away() -> None:
     d, shift = 16, 0.25
     features = np.random.default_rng(0).normal(size=(1000, d)) + shift
-    curve = frechet_curve(features, FrechetTarget(np.zeros(d), np.eye(d)), 8, seed=0)
+    curve = frechet_curve(features, None, FrechetTarget(np.zeros(d), np.eye(d)), 8, seed=0)
     truth = d * shift**2
     assert curve[0][0] == 200
     assert curve[-1][0] == 1000

@@ -8,16 +8,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from metrics import UserError, judges
+from metrics import UserError
+from metrics.judges.base import Judge
+from metrics.judges.clip import Clip
+from metrics.judges.files import build, load
+from metrics.judges.pick_score import PickScore
 from metrics.judges.preferences import worse_images
 from metrics.judges.prompts import tokenise
+from metrics.judges.quality import quality
+from metrics.judges.registry import MINIATURE
+from metrics.judges.section import JudgesConfig
 
-KINDS = list(judges.KINDS)
+KINDS = [record.name for record in MINIATURE if record.is_trained]
 SCORERS = ["clip", "image_reward", "pick_score"]
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-Make = Callable[[str], judges.Judge]
-Train = Callable[[judges.Judge, Tensor, Tensor, int], judges.Judge]
+Make = Callable[[str], Judge]
+Train = Callable[[Judge, Tensor, Tensor, int], Judge]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -39,7 +46,7 @@ def test_scores_give_gradients_to_the_images_only(
     kind: str, tensors: tuple[Tensor, Tensor], tmp_path: Path, make: Make
 ) -> None:
     make(kind).save(tmp_path / kind)
-    judge = judges.load(tmp_path / kind)
+    judge = load(tmp_path / kind)
     images = (tensors[0][:4].float() / 255).requires_grad_()
     scores = judge.score(images, tensors[1][:4])
     assert scores.shape == (4,)
@@ -68,7 +75,7 @@ def test_saved_and_loaded_is_the_same_judge(
     judge.calibrate(*(part[:50] for part in tensors))
     judge.save(tmp_path / "w1.2")  # a dot in the name is not a suffix
     for path in (tmp_path / "w1.2", tmp_path / "w1.2.json", tmp_path / "w1.2.safetensors"):
-        again = judges.load(path)
+        again = load(path)
         assert again.sha256 == judge.sha256
         assert again.constants == judge.constants
         assert not any(parameter.requires_grad for parameter in again.parameters())
@@ -81,18 +88,18 @@ def test_saved_and_loaded_is_the_same_judge(
 
 def test_weights_of_another_judge_are_refused(tmp_path: Path, make: Make) -> None:
     make("cnn").save(tmp_path / "one")
-    config = judges.JudgesConfig().cnn.model_copy(update={"seed": 9})
-    judges.build("cnn", config, NAMES).save(tmp_path / "two")
+    config = JudgesConfig().cnn.model_copy(update={"seed": 9})
+    build("cnn", config, NAMES).save(tmp_path / "two")
     (tmp_path / "two.safetensors").replace(tmp_path / "one.safetensors")
     with pytest.raises(UserError, match=r"one\.safetensors: its sha256"):
-        judges.load(tmp_path / "one")
+        load(tmp_path / "one")
     (tmp_path / "one.json").write_text('{"kind": "oracle"}')
     with pytest.raises(UserError, match="not a judge's description"):
-        judges.load(tmp_path / "one")
+        load(tmp_path / "one")
     description = (tmp_path / "two.json").read_text().replace('"width": 16', '"width": 0')
     (tmp_path / "two.json").write_text(description)
     with pytest.raises(UserError, match=r"two\.json: config\.width: input should be greater than") as caught:
-        judges.load(tmp_path / "two")
+        load(tmp_path / "two")
     assert "\n" not in str(caught.value)
 
 
@@ -102,9 +109,9 @@ def test_wrong_image_size_and_unknown_settings_are_refused(
     with pytest.raises(UserError, match=r"\(B, 3, 32, 32\), got \(2, 3, 16, 16\)"):
         make("clip").score(tensors[0][:2, :, :16, :16], tensors[1][:2])
     with pytest.raises(ValueError, match="Extra inputs"):
-        judges.JudgesConfig.model_validate({"clip": {"widht": 64}})
+        JudgesConfig.model_validate({"clip": {"widht": 64}})
     with pytest.raises(UserError, match="exactly one"):
-        judges.build("clip", judges.JudgesConfig().clip, NAMES, "a digit")
+        build("clip", JudgesConfig().clip, NAMES, "a digit")
 
 
 def test_reward_is_standardised_on_real_images(tensors: tuple[Tensor, Tensor], make: Make) -> None:
@@ -118,7 +125,7 @@ def test_reward_is_standardised_on_real_images(tensors: tuple[Tensor, Tensor], m
 
 def test_clip_score_is_a_cosine_with_the_asked_prompt(tensors: tuple[Tensor, Tensor], make: Make) -> None:
     judge = make("clip").eval()
-    assert isinstance(judge, judges.Clip)
+    assert isinstance(judge, Clip)
     images, labels = tensors[0][:6], tensors[1][:6]
     image, text = judge.towers.encode_image(images.float() / 127.5 - 1), judge.towers.encode_text(judge.ids)
     expected = torch.cosine_similarity(image, text[labels])
@@ -129,8 +136,8 @@ def test_pick_score_is_bounded_by_its_fixed_scale(
     tensors: tuple[Tensor, Tensor], make: Make, train: Train
 ) -> None:
     judge = train(make("pick_score"), *tensors, 3)
-    scale = judges.JudgesConfig().pick_score.scale
-    assert isinstance(judge, judges.PickScore)
+    scale = JudgesConfig().pick_score.scale
+    assert isinstance(judge, PickScore)
     assert judge.towers.logit_scale.exp().item() == pytest.approx(scale, rel=1e-5)
     with torch.no_grad():
         assert judge.score(*tensors).abs().max() <= scale * (1 + 1e-5)
@@ -169,7 +176,7 @@ def test_a_short_training_learns(
 ) -> None:
     images, labels = tensors
     judge = make(kind)
-    before = judges.quality(judge.eval(), images[1200:], labels[1200:])[0]["value"]
-    after = judges.quality(train(judge, images[:1200], labels[:1200], 150), images[1200:], labels[1200:])[0]
+    before = quality(judge.eval(), images[1200:], labels[1200:])["value"]
+    after = quality(train(judge, images[:1200], labels[:1200], 150), images[1200:], labels[1200:])
     assert after["value"] > max(least, before)
     assert after["ci_low"] < after["value"] < after["ci_high"]

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from metrics import UserError, judges
-from metrics.judges import open_folder
-from metrics.judging import judge_images
+from metrics import UserError
+from metrics.judges.cnn import Cnn
+from metrics.judges.files import build, load
+from metrics.judges.opened import open_folder
+from metrics.judges.section import AnyJudgesConfig, JudgesConfig, PublishedJudgesConfig
+from metrics.judging import Jury, Yardstick, judge_images
 from metrics.published import weights as weights_module
 from metrics.published.folder import write_descriptions
 from metrics.published.weights import weights_sha256
@@ -18,14 +21,15 @@ from metrics.samples import Samples
 
 NAMES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 PROMPT = "a scan of {name}"
+NO_REFERENCE = Reference(np.zeros(1), np.eye(1))  # the judges are asked about images alone
 
 
 @pytest.fixture
-def miniature(cnn: judges.Cnn, reference: Reference, tmp_path: Path) -> Path:
+def miniature(cnn: Cnn, reference: Reference, tmp_path: Path) -> Path:
     folder = tmp_path / "judges"
     cnn.save(folder / "cnn")
     for kind in ("clip", "image_reward", "pick_score"):
-        judges.build(kind, getattr(judges.JudgesConfig(), kind), NAMES, PROMPT).save(folder / kind)
+        build(kind, getattr(JudgesConfig(), kind), NAMES, PROMPT).save(folder / kind)
     reference.save(folder / "reference.npz")
     (folder / "quality.json").write_text("[]")
     return folder
@@ -43,26 +47,44 @@ def check_opened(folder: Path, names: list[str], images: np.ndarray) -> None:
     opened = open_folder(folder).to("cpu")
     assert [judge.metric for judge in opened.scorers] == names
     samples = Samples(images, np.arange(len(images)) % 10, np.zeros(len(images), np.int64))
-    judged = judge_images(samples, opened.features, opened.scorers)
-    assert len(judged.features.features) == len(images)
-    assert opened.reward is opened.scorers[-1]  # read once
+    judged = judge_images(samples, Jury([Yardstick(opened.features, NO_REFERENCE)], opened.scorers))
+    assert len(judged.features[opened.features.name].features) == len(images)
+    assert opened.reward("pick_score") is opened.scorers[-1]  # read once
     for judge in opened.scorers:
         assert judge.sha256 is not None
         assert judge.protocol["template"] == "a scan of {}"
         assert judged.scores[judge.name].shape == (len(images),)
     unit = (torch.from_numpy(images.transpose(0, 3, 1, 2).copy()) / 255).requires_grad_()
     labels = torch.from_numpy(samples.labels)
-    opened.reward.score(unit, labels).sum().backward()
+    opened.reward("pick_score").score(unit, labels).sum().backward()
     assert unit.grad is not None
     assert (unit.grad.flatten(1).norm(dim=1) > 0).all()
     assert np.allclose(
-        opened.reward.score(unit, labels).detach(), judged.scores[opened.scorers[-1].name], atol=0.02
+        opened.reward("pick_score").score(unit, labels).detach(),
+        judged.scores[opened.scorers[-1].name],
+        atol=0.02,
     )
 
 
 def test_miniature_judges(miniature: Path, digits: tuple, reference: Reference) -> None:
     check_opened(miniature, ["clip_score", "image_reward", "pick_score"], digits[0][:4])
     assert open_folder(miniature).reference.sha256 == reference.sha256
+
+
+def test_scorers_are_asked_for_by_name(miniature: Path) -> None:
+    opened = open_folder(miniature)
+    assert opened.scorer("clip").kind == "clip"
+    assert [judge.kind for judge in opened.unseen("clip")] == ["image_reward", "pick_score"]
+    with pytest.raises(UserError, match="no scorer 'cnn' there: use one of clip, image_reward, pick_score"):
+        opened.scorer("cnn")
+    assert opened.jury("clip").neighbours is None
+
+
+def test_a_reward_must_be_differentiable(published: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"'clip_b' is no judge there that is differentiable .* use one of pick_score"
+    ):
+        open_folder(published).reward("clip_b")
 
 
 @pytest.mark.slow
@@ -90,10 +112,10 @@ def test_descriptions_say_where_the_weights_are(published: Path, pick_score_fold
 def test_other_and_missing_weights_are_refused(published: Path, small_clip: Path) -> None:
     torch.save({}, small_clip)
     with pytest.raises(UserError, match=r"clip\.pt: the weights of clip-b are not those that .*clip_b\.json"):
-        judges.load(published / "clip_b.json")
+        load(published / "clip_b.json")
     small_clip.unlink()
     with pytest.raises(UserError, match=r"clip\.pt: the weights of clip-b are missing"):
-        judges.load(published / "clip_b.json")
+        load(published / "clip_b.json")
     with pytest.raises(UserError, match=r"missing: clip-l \(/nowhere\), clip-b \("):
         write_descriptions(published, {"clip-l": Path("/nowhere"), "clip-b": small_clip}, NAMES, PROMPT)
 
@@ -115,7 +137,7 @@ def test_broken_descriptions_are_refused(published: Path) -> None:
     ]:
         file.write_text(broken)
         with pytest.raises(UserError, match=rf"clip_b\.json: {told}"):
-            judges.load(file)
+            load(file)
 
 
 def test_a_folder_without_judges_is_refused(tmp_path: Path) -> None:
@@ -150,12 +172,10 @@ def test_weights_are_hashed_again_only_when_they_change(
 def test_kind_of_judges_is_told_by_the_preset() -> None:
     from pydantic import TypeAdapter, ValidationError
 
-    section: TypeAdapter = TypeAdapter(judges.AnyJudgesConfig)
-    assert isinstance(section.validate_python({}), judges.JudgesConfig)
-    assert isinstance(
-        section.validate_python({"kind": "miniature", "cnn": {"width": 8}}), judges.JudgesConfig
-    )
-    assert isinstance(section.validate_python({"kind": "published"}), judges.PublishedJudgesConfig)
+    section: TypeAdapter = TypeAdapter(AnyJudgesConfig)
+    assert isinstance(section.validate_python({}), JudgesConfig)
+    assert isinstance(section.validate_python({"kind": "miniature", "cnn": {"width": 8}}), JudgesConfig)
+    assert isinstance(section.validate_python({"kind": "published"}), PublishedJudgesConfig)
     for wrong in ({"kind": "publishd"}, {"kind": "published", "cnn": {}}, {"cnn": {"widht": 8}}):
         with pytest.raises(ValidationError):
             section.validate_python(wrong)

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from marval.stages.context import Context
+from marval.stages.declared import Declaration
+from marval.stages.preset import load_preset
 
 from marval.errors import UserError
-from marval.pipeline.graph import Declaration
-from marval.pipeline.preset import load_preset
-from marval.pipeline.run import Context
 from marval.stages import published
-from metrics.judges import PublishedJudgesConfig, open_folder
+from metrics.judges.opened import open_folder
+from metrics.judges.section import PublishedJudgesConfig
 
 NAMES = ["tench", "crane", "crane"]
 

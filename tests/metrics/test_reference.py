@@ -7,9 +7,10 @@ import pytest
 
 from metrics import UserError
 from metrics.features import extract
-from metrics.judges import Cnn
+from metrics.judges.cnn import Cnn
+from metrics.moments import class_variances
 from metrics.real import ArrayImages
-from metrics.reference import Reference, class_variances, make_reference, read_reference
+from metrics.reference import Reference, make_reference, read_reference
 from metrics.samples import Samples
 
 

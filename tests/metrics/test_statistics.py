@@ -11,7 +11,7 @@ from PIL import Image
 
 from metrics import UserError, real
 from metrics.cli import run
-from metrics.judges import Cnn
+from metrics.judges.cnn import Cnn
 from metrics.moments import Moments, Selection
 from metrics.pictures import centre_crop
 from metrics.real import ArrayImages, open_real

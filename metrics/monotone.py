@@ -1,0 +1,100 @@
+"""Does a feature judge rank what everybody can see? Real images, damaged more and more, must be farther and farther.
+
+A judge that fails here may be shown, but decides nothing.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from metrics.features import Features, extract
+from metrics.intervals import half_samples, wilson_interval
+from metrics.judges.base import to_bchw
+from metrics.judging import Yardstick
+from metrics.samples import Samples
+from metrics.set_metrics import METRICS, SetMetric, Subject
+from metrics.settings import EvaluationSettings
+
+HALVES = 20
+SEED = 11
+# damage -> its strengths, and the metric that must grow with it
+LEVELS: dict[str, tuple[tuple[float, ...], str]] = {
+    "blur of a standard deviation of {} pixels": ((0, 0.5, 1, 2), "frechet_distance"),
+    "noise of {} grey levels": ((0, 10, 25, 60), "frechet_distance"),
+    "the next class in the place of a share {} of each": ((0, 0.1, 0.3, 0.6), "class_frechet_distance"),
+}
+
+
+def monotone(yardstick: Yardstick, real: Samples) -> list[dict[str, Any]]:
+    """Rows {judge, quantity, value, ci_low, ci_high, n, better}: the share of random halves of held-out real images on which
+    all strengths of a damage are ranked in their order. A damage whose metric cannot be taken has no row.
+    """
+    images, labels = real.images, real.labels
+    assert labels is not None
+    halves = half_samples(labels, HALVES, SEED)
+    clean = extract(yardstick.judge, real)
+    makers: list[Callable[[float], tuple[Features, NDArray[np.int64]]]] = [
+        lambda s: (_of(yardstick, blurred(images, s)), labels),
+        lambda s: (_of(yardstick, noisy(images, s)), labels),
+        lambda s: (clean, swapped(labels, s)),
+    ]
+    rows = []
+    for (name, (strengths, metric)), make in zip(LEVELS.items(), makers, strict=True):
+        values = [_values(metric, yardstick, *make(s), halves) for s in strengths]
+        if all(found is not None for found in values):
+            in_order = int((np.diff(np.array(values), axis=0) > 0).all(axis=0).sum())
+            low, high = wilson_interval(in_order, HALVES)
+            listed = ", ".join(f"{s:g}" for s in strengths)
+            rows.append(
+                {
+                    "judge": yardstick.judge.name,
+                    "quantity": f"ranks {name.format(listed)}",
+                    "value": in_order / HALVES,
+                    "ci_low": low,
+                    "ci_high": high,
+                    "n": HALVES,
+                    "better": "higher",
+                }
+            )
+    return rows
+
+
+def blurred(images: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
+    """(N, H, W, 3) under a Gaussian of that standard deviation, in pixels; the border is repeated outwards."""
+    if deviation == 0:
+        return images
+    reach = int(np.ceil(3 * deviation))
+    line = torch.exp(-(torch.arange(-reach, reach + 1) ** 2) / (2 * deviation**2))
+    line = (line / line.sum()).repeat(3, 1)[:, None, None]  # (3, 1, 1, 2 reach + 1)
+    pixels = F.pad(to_bchw(images).float(), (reach, reach, reach, reach), mode="replicate")
+    pixels = F.conv2d(F.conv2d(pixels, line, groups=3), line.transpose(2, 3), groups=3)
+    return pixels.round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def noisy(images: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
+    """(N, H, W, 3) with the same Gaussian noise at every strength, in grey levels."""
+    noise = np.random.default_rng(SEED).normal(size=images.shape)
+    return (images + deviation * noise).round().clip(0, 255).astype(np.uint8)
+
+
+def swapped(labels: NDArray[np.int64], share: float) -> NDArray[np.int64]:
+    """(N,) labels, of which a share in each class is the next class's: the images stay, what was asked for changes."""
+    chosen = np.random.default_rng(SEED).random(len(labels)) < share
+    return np.where(chosen, (labels + 1) % (labels.max() + 1), labels)
+
+
+def _of(yardstick: Yardstick, images: NDArray[np.uint8]) -> Features:
+    return extract(yardstick.judge, Samples(images, None, np.zeros(len(images), np.int64)))
+
+
+def _values(
+    name: str, yardstick: Yardstick, features: Features, labels: NDArray[np.int64], halves: list[NDArray]
+) -> list[float] | None:
+    metric = next(m for m in METRICS if m.name == name)
+    assert isinstance(metric, SetMetric)
+    subject = Subject(features, labels, False, halves, yardstick.reference, EvaluationSettings())
+    return None if metric.protocol(subject) is None else metric.values(subject)

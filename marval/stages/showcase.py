@@ -12,6 +12,7 @@ from torch import Tensor
 
 from marval.artifacts import read_npz, write_npz
 from marval.data.images import ImageSet
+from marval.data.sources import PrepareConfig
 from marval.masking.settings import OrderLaw
 from marval.models.mar import MAR
 from marval.models.saved import load_mar, load_tokenizer
@@ -34,7 +35,8 @@ def run(context: Context) -> None:
     preset, files = context.preset, context.files
     model = load_mar(files.model(preset.showcase.model, preset.showcase.seed))
     tokenizer = load_tokenizer(files.tokenizer, files.normaliser)
-    test, train = read_npz(files.held_out), preset.prepare.open_training(files.data)
+    source: PrepareConfig = preset.prepare
+    test, train = read_npz(files.held_out), source.open_training(files.data)
     originals = test["arr_0"][:IMAGES], torch.from_numpy(test["arr_1"][:IMAGES])
     ar_steps = preset.showcase.ar_steps
     strips = {

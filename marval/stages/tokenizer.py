@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from marval.artifacts import read_npz, write_csv, write_json, write_tensors
+from marval.data.sources import PrepareConfig
 from marval.methods.tokenizer import TokenizerMethod
 from marval.models.tokenizer import from_bytes
 from marval.pipeline.run import Context
@@ -25,7 +26,8 @@ LOG_EVERY = 20
 def run(context: Context) -> None:
     """Write the averaged weights, the configuration with the held-out quality, and the curve."""
     config, files = context.preset.trained_tokenizer, context.files
-    images, test = context.preset.prepare.open_training(files.data), read_npz(files.held_out)["arr_0"]
+    source: PrepareConfig = context.preset.prepare
+    images, test = source.open_training(files.data), read_npz(files.held_out)["arr_0"]
     train = images.images(np.arange(len(images)))
     seed_construction(config.seed)
     method = TokenizerMethod(config, from_bytes(torch.from_numpy(train)))

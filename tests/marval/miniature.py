@@ -33,6 +33,7 @@ from marval.training.loop import fit
 from marval.training.settings import OptimiserConfig, Scale
 
 STEPS, BATCH = 4, 13
+ONE_STEP_T = 900
 METHODS = ("teacher", "distill", "reinforce")
 OPTIMISER = OptimiserConfig(lr=1e-3, betas=(0.0, 0.99), clip=1.0)
 
@@ -84,22 +85,26 @@ def teacher(scale: Scale, dropout: float = 0.0) -> TeacherMethod:
 
 def distill(scale: Scale, student: MAR | None = None) -> DistillMethod:
     config = DistillTraining(
-        masking=MaskingLaw(), student=OPTIMISER, auxiliary=OPTIMISER, steps=STEPS, batch=BATCH, ema=0.9, one_step_t=900,
-        t_low=20, t_high=980, weight_limit=3.0, auxiliary_updates=2, scale=scale,
+        masking=MaskingLaw(), student=OPTIMISER, auxiliary=OPTIMISER, steps=STEPS, batch=BATCH, ema=0.9, t_low=20, t_high=980,
+        weight_limit=3.0, auxiliary_updates=2, scale=scale,
     )  # fmt: skip
-    return DistillMethod(config, DistillVariant(guidance=1.2), network().eval(), latents(), student)
+    return DistillMethod(
+        config, DistillVariant(guidance=1.2), network().eval(), latents(), ONE_STEP_T, student
+    )
 
 
 def reinforce(scale: Scale) -> ReinforceMethod:
-    """With the pull, which adds the auxiliary network's updates."""
+    """With both regularisers; that of distillation adds the auxiliary network's updates."""
     size = TokenizerConfig(
         image_channels=1, latent_channels=2, channels=[4, 8], layers_per_block=1, norm_groups=4
     )
     tokenizer = Tokenizer(size, Decoder(), torch.zeros(2), torch.ones(2))
-    config = ReinforceTraining(optimiser=OPTIMISER, batch=BATCH, ar_steps=4, one_step_t=900, scale=scale)
-    variant = ReinforceVariant(start="marval", steps=STEPS, distillation_pull=1.0, weight_pull=1.0)
+    config = ReinforceTraining(optimiser=OPTIMISER, batch=BATCH, ar_steps=4, scale=scale)
+    variant = ReinforceVariant(start="marval", steps=STEPS, distillation_weight=1.0, proximity_weight=1.0)
     student = network()
-    return ReinforceMethod(config, variant, student, tokenizer, Brightness(), distill(scale, student))
+    return ReinforceMethod(
+        config, variant, student, tokenizer, Brightness(), ONE_STEP_T, distill(scale, student)
+    )
 
 
 @dataclass
@@ -133,7 +138,7 @@ def main(folder: Path) -> None:
     for name in METHODS:
         done = train(build(name, Scale()), folder / name, Scale())
         torch.save((done.rows, done.weights), folder / f"{name}-{process.index}.pt")
-    half = Scale(at_once=4)
+    half = Scale(micro_batch=4)
     whole = train(teacher_with_dropout(), folder / "whole", half)
     train(teacher_with_dropout(), folder / "parts", half, steps=2)
     wait_for_all()
@@ -150,7 +155,7 @@ def main(folder: Path) -> None:
 
 def teacher_with_dropout() -> TeacherMethod:
     torch.manual_seed(0)
-    return teacher(Scale(at_once=4), dropout=0.2)
+    return teacher(Scale(micro_batch=4), dropout=0.2)
 
 
 if __name__ == "__main__":

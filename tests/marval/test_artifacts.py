@@ -70,6 +70,7 @@ def test_full_disk_is_told_as_one_line(tmp_path, monkeypatch, capsys, root):
         shutil.copy(root / name, tmp_path / name)
     (tmp_path / "marval").symlink_to(root / "marval")
     monkeypatch.chdir(tmp_path)
+    assert main(["settings", "digits"]) == 0
 
     def fail(*_, **__):
         raise RuntimeError("unexpected pos 64 vs 0")
@@ -79,9 +80,10 @@ def test_full_disk_is_told_as_one_line(tmp_path, monkeypatch, capsys, root):
     monkeypatch.setattr("torch.set_num_threads", lambda _: None)
     assert main(["prepare", "digits"]) != 0
     message = capsys.readouterr().err
-    assert message.startswith("marval: error: results/digits/data/train.npz: the disk is full")
+    assert message.startswith("marval: error: results/digits/data/test.npz: the disk is full")
     assert len(message.splitlines()) == 1
-    assert not list((tmp_path / "results/digits/data").iterdir())
+    # what was whole before stays, and nothing of the file that failed
+    assert [path.name for path in (tmp_path / "results/digits/data").iterdir()] == ["train.parquet"]
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])

@@ -5,7 +5,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from marval.costs.counting import Work, counted, meta, numbers, quadratic
-from marval.costs.image import Sampling, decoding, optimised, published
+from marval.costs.image import Sampling, decoding, optimised, reference
 from marval.masking.settings import OrderLaw
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import build_autoencoder
@@ -40,8 +40,8 @@ def size(name: str) -> MARConfig:
 @pytest.mark.parametrize(("name", "ar_steps", "parts", "totals", "floors"), PUBLISHED)
 def test_published_figures(name, ar_steps, parts, totals, floors):
     config = size(name)
-    teacher = published(config, Sampling(ar_steps, 100, guidance=2.0))
-    student = published(config, Sampling(ar_steps, 1, guidance=1.0))
+    teacher = reference(config, Sampling(ar_steps, 100, guidance=2.0))
+    student = reference(config, Sampling(ar_steps, 1, guidance=1.0))
     assert [work.flops / 1e12 for work in teacher.values()] == pytest.approx(parts, rel=5e-3)
     for works, total in zip((teacher, student), totals, strict=True):
         assert (sum(w.flops for w in works.values()) + KL16) / 1e12 == pytest.approx(total, rel=5e-3)
@@ -70,7 +70,7 @@ def block(length: int, queries: int, width: int) -> int:
 def test_published_by_hand():
     """9 tokens in 3 AR steps: 9, 7, 4 are masked when each begins."""
     width, channels, buffer, w = 16, 5, 2, 24
-    works = published(SMALL, Sampling(3, 4, guidance=3.0))
+    works = reference(SMALL, Sampling(3, 4, guidance=3.0))
     known = [0, 2, 5]
     encoder = sum(2 * u * channels * width + 2 * block(u + buffer, u + buffer, width) for u in known)
     decoder = sum(2 * (u + buffer) * width**2 + 3 * block(9 + buffer, 9 + buffer, width) for u in known)
@@ -118,7 +118,7 @@ def test_whole_images_make_the_counted_operations(tiny_mar, steps, guidance):
 
 
 def test_weights_are_read_once_for_each_use(tiny_mar):
-    works = published(tiny_mar.config, Sampling(4, 6, 2.0))
+    works = reference(tiny_mar.config, Sampling(4, 6, 2.0))
     assert works["head"].weights == 4 * 6 * numbers(tiny_mar.head)
     assert works["encoder"].weights == 4 * numbers(
         tiny_mar.z_proj, tiny_mar.z_proj_ln, tiny_mar.encoder_blocks, tiny_mar.encoder_norm
@@ -156,7 +156,7 @@ def test_floor_takes_the_longer_of_arithmetic_and_traffic():
 
 
 def test_measured_rates_are_plausible(monkeypatch):
-    from marval.costs import floors
+    from marval.timing import floors
 
     monkeypatch.setitem(floors.SIDE, "cpu", 128)
     machine = measured(torch.device("cpu"), torch.float32, 1 << 20)

@@ -27,6 +27,7 @@ from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import Tokenizer, build_autoencoder
 from marval.training.settings import OptimiserConfig
 
+ONE_STEP_T = 900  # any noise level costs the same
 OPTIMISER = OptimiserConfig(lr=1e-3, clip=1.0)
 # that of the preset `digits`
 MODEL = MARConfig(
@@ -43,10 +44,10 @@ TEACHER = TeacherTraining(
     model=MODEL, masking=ALWAYS_ALL, optimiser=OPTIMISER, steps=1, batch=64, diffusion_batch_mul=2, ema=0.9
 )
 DISTILL = DistillTraining(
-    masking=ALWAYS_ALL, student=OPTIMISER, auxiliary=OPTIMISER, steps=1, batch=64, ema=0.9, one_step_t=900,
+    masking=ALWAYS_ALL, student=OPTIMISER, auxiliary=OPTIMISER, steps=1, batch=64, ema=0.9,
     t_low=20, t_high=980, weight_limit=3.0,
 )  # fmt: skip
-REINFORCE = ReinforceTraining(optimiser=OPTIMISER, batch=16, ar_steps=5, one_step_t=900)
+REINFORCE = ReinforceTraining(optimiser=OPTIMISER, batch=16, ar_steps=5)
 RL_VARIANT = ReinforceVariant(start="marval", steps=1)
 
 # MAR's published sizes, GFLOP for an image, forward and backward, with the head on all tokens (performance notes)
@@ -77,11 +78,11 @@ def teacher():
 
 
 def distill():
-    return DistillMethod(DISTILL, DistillVariant(guidance=1.2), MAR(MODEL), latents())
+    return DistillMethod(DISTILL, DistillVariant(guidance=1.2), MAR(MODEL), latents(), ONE_STEP_T)
 
 
 def reinforce():
-    return ReinforceMethod(REINFORCE, RL_VARIANT, MAR(MODEL), tokenizer(), Judge(REWARD))
+    return ReinforceMethod(REINFORCE, RL_VARIANT, MAR(MODEL), tokenizer(), Judge(REWARD), ONE_STEP_T)
 
 
 CASES = {
@@ -166,7 +167,7 @@ def test_more_processes_and_smaller_pieces_take_less_memory_for_the_same_work():
     whole = teacher_step(TEACHER)
     split = teacher_step(TEACHER, processes=4)
     pieces = teacher_step(
-        TEACHER.model_copy(update={"scale": TEACHER.scale.model_copy(update={"at_once": 16})})
+        TEACHER.model_copy(update={"scale": TEACHER.scale.model_copy(update={"micro_batch": 16})})
     )
     # a table of time embeddings is made once in each process and piece
     assert whole.flops < split.flops == pieces.flops < 1.06 * whole.flops
@@ -175,7 +176,7 @@ def test_more_processes_and_smaller_pieces_take_less_memory_for_the_same_work():
 
 def test_recomputation_pays_memory_with_work():
     plain = reinforce_step(REINFORCE, RL_VARIANT, Sizes(MODEL, TOKENIZER, REWARD))
-    scale = REINFORCE.scale.model_copy(update={"recompute": True})
+    scale = REINFORCE.scale.model_copy(update={"activation_checkpointing": True})
     again = reinforce_step(
         REINFORCE.model_copy(update={"scale": scale}), RL_VARIANT, Sizes(MODEL, TOKENIZER, REWARD)
     )

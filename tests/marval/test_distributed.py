@@ -58,7 +58,7 @@ def test_two_processes_train_as_one(together, alone, name):
 @pytest.mark.parametrize("name", miniature.METHODS)
 def test_pieces_train_as_the_whole(alone, tmp_path, name):
     """Three unequal pieces of 13 images."""
-    scale = Scale(at_once=5)
+    scale = Scale(micro_batch=5)
     done = miniature.train(miniature.build(name, scale), tmp_path, scale)
     assert_equal_to_rounding(done.rows, done.weights, alone[name])
 
@@ -68,7 +68,7 @@ def test_recomputed_activations_give_the_same_gradients(alone, tmp_path, name, m
     calls, plain = [], torch.utils.checkpoint.checkpoint
     for module in ("marval.models.transformer", "marval.methods.recomputation"):
         monkeypatch.setattr(f"{module}.checkpoint", lambda *a, **k: calls.append(a) or plain(*a, **k))
-    scale = Scale(recompute=True)
+    scale = Scale(activation_checkpointing=True)
     done = miniature.train(miniature.build(name, scale), tmp_path, scale)
     assert calls
     assert_equal_to_rounding(done.rows, done.weights, alone[name])
@@ -76,11 +76,11 @@ def test_recomputed_activations_give_the_same_gradients(alone, tmp_path, name, m
 
 def test_recomputation_repeats_the_dropout(tmp_path):
     trained = {}
-    for recompute in (False, True):
+    for checkpointing in (False, True):
         torch.manual_seed(0)
-        scale = Scale(recompute=recompute)
+        scale = Scale(activation_checkpointing=checkpointing)
         method = miniature.teacher(scale, dropout=0.3)
-        trained[recompute] = miniature.train(method, tmp_path / str(recompute), scale)
+        trained[checkpointing] = miniature.train(method, tmp_path / str(checkpointing), scale)
     assert_equal_to_rounding(trained[True].rows, trained[True].weights, trained[False])
 
 
@@ -107,13 +107,13 @@ def test_rows_are_dealt_out_in_blocks_and_gathered_in_order(together):
     assert first["gathered"] == second["gathered"] == list(range(10))
 
 
-@pytest.mark.parametrize(("processes", "at_once"), [(1, None), (3, None), (1, 4), (2, 3), (4, 1)])
-def test_shares_are_the_batch_however_it_is_dealt_out(processes, at_once):
-    dealt = [shares(13, processes, p, at_once, CPU) for p in range(processes)]
-    assert max(map(len, dealt)) == Scale(at_once=at_once).pieces(13, processes)
+@pytest.mark.parametrize(("processes", "micro_batch"), [(1, None), (3, None), (1, 4), (2, 3), (4, 1)])
+def test_shares_are_the_batch_however_it_is_dealt_out(processes, micro_batch):
+    dealt = [shares(13, processes, p, micro_batch, CPU) for p in range(processes)]
+    assert max(map(len, dealt)) == Scale(micro_batch=micro_batch).micro_batches(13, processes)
     mine = [share for part in dealt for share in part]
     assert sum(share.weight for share in mine) == pytest.approx(1)
-    assert max(s.count for s in mine) <= (at_once or 13)
+    assert max(s.count for s in mine) <= (micro_batch or 13)
     assert max(s.count for s in mine) - min(s.count for s in mine) <= 1
     whole, parts = [], []
     for drawn, of in ((whole, [Share.whole(13)]), (parts, mine)):
@@ -140,7 +140,7 @@ def test_dropout_has_a_stream_for_each_piece(tmp_path):
         return plain(images, start)
 
     method.generate = generate
-    miniature.train(method, tmp_path, Scale(at_once=5), steps=1)
+    miniature.train(method, tmp_path, Scale(micro_batch=5), steps=1)
     updates = len(method.updates)
     assert seen[:3] * updates == seen, "a piece is computed alike for every update"
     assert len(set(seen)) == 3

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from marval import energy
+from marval.pipeline import energy
 
 # two devices that have taken 1,500 and 500 mJ
 SOURCE = """

@@ -29,6 +29,7 @@ from marval.training.loop import fit
 from marval.training.optimisation import build_optimiser
 from marval.training.settings import OptimiserConfig
 
+ONE_STEP_T = 900
 TOKENIZER = TokenizerConfig(
     image_channels=1, latent_channels=2, channels=[4, 8, 8], layers_per_block=1, norm_groups=4
 )
@@ -47,7 +48,7 @@ def distill_training(**changes) -> DistillTraining:
         "masking": MaskingLaw(),
         "student": OptimiserConfig(lr=1e-3, betas=(0.0, 0.99), clip=1.0),
         "auxiliary": OptimiserConfig(lr=1e-3, betas=(0.0, 0.99), clip=1.0),
-        "steps": 5, "batch": 16, "ema": 0.9, "one_step_t": 900, "t_low": 20, "t_high": 980, "weight_limit": 3.0,
+        "steps": 5, "batch": 16, "ema": 0.9, "t_low": 20, "t_high": 980, "weight_limit": 3.0,
     }  # fmt: skip
     return DistillTraining(**{**settings, **changes})
 
@@ -90,18 +91,20 @@ def test_masked_batches_hide_what_they_say(data):
     [
         {},
         {"distance": "squared"},
-        {"distribution_term": False},
+        {"objective": "sim"},
         {"auxiliary_context": "student"},
         {"trained": "head"},
     ],
     ids=str,
 )
 def test_distillation_trains_the_student_and_nothing_else(data, tiny_mar, tmp_path, variant):
-    method = DistillMethod(distill_training(), DistillVariant(guidance=1.2, **variant), tiny_mar, data)
+    method = DistillMethod(
+        distill_training(), DistillVariant(guidance=1.2, **variant), tiny_mar, data, ONE_STEP_T
+    )
     teacher = [p.clone() for p in method.teacher.parameters()]
     student = {n: p.clone() for n, p in method.student.named_parameters()}
     rows = run(method, 5, tmp_path)
-    assert ("loss_l2" in rows[0]) == variant.get("distribution_term", True)
+    assert ("loss_l2" in rows[0]) == (variant.get("objective", "gsim") == "gsim")
     assert all(torch.equal(a, b) for a, b in zip(teacher, method.teacher.parameters(), strict=True))
     moved = {n for n, p in method.student.named_parameters() if not torch.equal(p, student[n])}
     assert any(n.startswith("head.") for n in moved)
@@ -113,7 +116,7 @@ def test_without_guidance_the_class_free_branch_does_not_matter(data, tiny_mar):
     values = {}
     for w in (1.0, 1.2):
         for shift in (0.0, 1.0):
-            method = DistillMethod(distill_training(), DistillVariant(guidance=w), tiny_mar, data)
+            method = DistillMethod(distill_training(), DistillVariant(guidance=w), tiny_mar, data, ONE_STEP_T)
             torch.manual_seed(5)
             with torch.no_grad():
                 method.auxiliary.final_layer.linear.bias.add_(0.1)  # so that the scores differ
@@ -164,7 +167,7 @@ class Brightness:
         return images.mean(dim=(1, 2, 3))
 
 
-def reinforced(variant: ReinforceVariant, steps: int, tmp_path, pulled: bool = False):
+def reinforced(variant: ReinforceVariant, steps: int, tmp_path, distilled: bool = False):
     """Rows of a short RL run on random networks, and the method."""
     config = MARConfig(
         side=4, channels=2, classes=4, width=16, encoder_blocks=1, decoder_blocks=1, heads=2, buffer_tokens=2,
@@ -175,14 +178,15 @@ def reinforced(variant: ReinforceVariant, steps: int, tmp_path, pulled: bool = F
     data = LatentBatches.of(
         torch.cat([torch.randn(32, 2, 4, 4), torch.full((32, 2, 4, 4), 0.1)], dim=1), labels
     )
-    training = ReinforceTraining(
-        optimiser=OptimiserConfig(lr=1e-2, clip=1.0), batch=8, ar_steps=4, one_step_t=900
-    )
+    training = ReinforceTraining(optimiser=OptimiserConfig(lr=1e-2, clip=1.0), batch=8, ar_steps=4)
     student = MAR(config)
-    pull = None
-    if pulled:
-        pull = DistillMethod(distill_training(), DistillVariant(guidance=1.2), MAR(config), data, student)
-    method = ReinforceMethod(training, variant, student, tokenizer, Brightness(), pull)
+    distillation = None
+    if distilled:
+        variant_of_start = DistillVariant(guidance=1.2)
+        distillation = DistillMethod(
+            distill_training(), variant_of_start, MAR(config), data, ONE_STEP_T, student
+        )
+    method = ReinforceMethod(training, variant, student, tokenizer, Brightness(), ONE_STEP_T, distillation)
     return run(method, steps, tmp_path), method
 
 
@@ -193,16 +197,16 @@ def test_reward_training_raises_the_reward_and_leaves_the_decoder_alone(tmp_path
     assert all(p.grad is None for p in method.tokenizer.parameters())
 
 
-def test_weight_pull_keeps_the_weights_near_where_they_started(tmp_path):
+def test_proximity_keeps_the_weights_near_where_they_started(tmp_path):
     moved = {}
-    for pull in (0.0, 1000.0):
+    for weight in (0.0, 1000.0):
         torch.manual_seed(0)
-        variant = ReinforceVariant(start="marval", steps=10, weight_pull=pull)
-        _, method = reinforced(variant, 0, tmp_path / f"{pull}")
+        variant = ReinforceVariant(start="marval", steps=10, proximity_weight=weight)
+        _, method = reinforced(variant, 0, tmp_path / f"{weight}")
         before = [p.detach().clone() for p in method.student.parameters()]
-        run(method, 10, tmp_path / f"{pull}")
+        run(method, 10, tmp_path / f"{weight}")
         apart = [(a - b).square().sum() for a, b in zip(method.student.parameters(), before, strict=True)]
-        moved[pull] = torch.stack(apart).sum()
+        moved[weight] = torch.stack(apart).sum()
     assert moved[1000.0] < 0.7 * moved[0.0]
 
 
@@ -214,12 +218,12 @@ def test_reward_may_be_asked_about_unfinished_images(tmp_path):
     assert half[0]["loss_reward"] != whole[0]["loss_reward"]
 
 
-def test_pull_trains_the_auxiliary_network_and_adds_the_distillation_loss(tmp_path):
-    variant = ReinforceVariant(start="marval", steps=3, distillation_pull=2.0)
-    rows, method = reinforced(variant, 3, tmp_path, pulled=True)
-    assert {"loss_reward", "loss_l1_pull", "loss_l2_pull", "loss_auxiliary"} <= rows[0].keys()
-    assert method.pull is not None
-    assert method.pull.student is method.student
+def test_distillation_beside_the_reward_trains_the_auxiliary_network_and_adds_the_distillation_loss(tmp_path):
+    variant = ReinforceVariant(start="marval", steps=3, distillation_weight=2.0)
+    rows, method = reinforced(variant, 3, tmp_path, distilled=True)
+    assert {"loss_reward", "loss_l1_weighted", "loss_l2_weighted", "loss_auxiliary"} <= rows[0].keys()
+    assert method.distillation is not None
+    assert method.distillation.student is method.student
     batch = method.draw(Share.whole(8))
-    plain = method.pull.student_loss(batch.pull)["loss_l2"]
-    assert torch.equal(method.loss(batch)["loss_l2_pull"], 2.0 * plain)
+    plain = method.distillation.student_loss(batch.distillation)["loss_l2"]
+    assert torch.equal(method.loss(batch)["loss_l2_weighted"], 2.0 * plain)

@@ -15,10 +15,13 @@ from marval.models.official import write_official
 from marval.models.saved import load_autoencoder, load_mar
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import build_autoencoder
-from marval.pipeline import official
+from marval.pipeline import items
+from marval.pipeline.graph import find_stage
 from marval.pipeline.preset import load_preset
 from marval.pipeline.run import stage_run
-from marval.weights import preset as command
+from marval.stages import official
+from marval.stages.settings import write_settings
+from marval.weights.preset import fetch_named
 
 TOKENIZER = {
     "latent_channels": 4, "channels": [8, 8, 8, 16], "layers_per_block": 1, "norm_groups": 4, "attention": True,
@@ -41,7 +44,8 @@ def checkout(root, tmp_path, monkeypatch) -> Path:
     Path("workflow/presets").mkdir()
     Path("workflow/presets/small.yaml").write_text(yaml.safe_dump(preset))
     Path("params.yaml").write_text("presets: [small]\n")
-    grid.refresh()
+    items.refresh()
+    write_settings("small")
     return tmp_path
 
 
@@ -56,8 +60,8 @@ def without_published_hashes() -> None:
 
 
 def run(variant: str) -> None:
-    with stage_run("official", "small", variant, None) as context:
-        official.run(context)
+    with stage_run(find_stage("official", "small", variant)) as context:
+        official.run(context, variant)
 
 
 def test_published_teacher_takes_the_place_of_a_trained_one(checkout):
@@ -80,7 +84,7 @@ def test_published_tokenizer_takes_the_place_of_a_trained_one(checkout):
     autoencoder = build_autoencoder(config)
     write_ldm(weights.path_of("kl16"), autoencoder, config)
     run("tokenizer")
-    loaded_config, loaded = load_autoencoder(Path("results/small"))
+    loaded_config, loaded = load_autoencoder(Path("results/small/models/tokenizer.safetensors"))
     assert loaded_config == config
     assert loaded_config.latent_scale == 0.2325
     for name, value in autoencoder.state_dict().items():
@@ -110,11 +114,11 @@ def test_what_a_preset_needs(checkout, root, capfd):
     for name, content in place.items():
         weights.path_of(name).parent.mkdir(parents=True)
         weights.path_of(name).write_bytes(content)
-    command.run("small")  # everything is there: nothing is fetched
+    fetch_named("small", load_preset("small").published_files)  # everything is there: nothing is fetched
     said = capfd.readouterr().err
     assert (
         "weights/kl16/kl16.ckpt: MAR's KL-16 autoencoder (licence: MIT; https://github.com/LTH14/mar)" in said
     )
     shutil.copy(root / "workflow/presets/smoke.yaml", "workflow/presets/smoke.yaml")
-    command.run("smoke")
+    fetch_named("smoke", load_preset("smoke").published_files)
     assert "smoke starts from no published files" in capfd.readouterr().err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from marval.costs.image import Sampling, optimised, published
+from marval.costs.image import Sampling, optimised, reference
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import Tokenizer, build_autoencoder
 from marval.sampling.settings import SampleConfig, SampleVariant
@@ -14,8 +14,8 @@ from marval.timing.table import table
 
 CPU = torch.device("cpu")
 VARIANTS = {
-    "teacher-3": SampleVariant(model="teacher", diffusion_steps=3, guidance=2.0, ar_steps=4),
-    "marval": SampleVariant(model="marval", diffusion_steps=1, ar_steps=4),
+    "teacher-3": SampleVariant(role="teacher", model="teacher", diffusion_steps=3, guidance=2.0, ar_steps=4),
+    "marval": SampleVariant(role="student", model="marval", diffusion_steps=1, ar_steps=4),
 }
 
 
@@ -32,7 +32,7 @@ class SmallMemory(Tokenizer):
 def subject(tiny_mar) -> Subject:
     size = TokenizerConfig(latent_channels=2, channels=[4, 4], layers_per_block=1, norm_groups=2)
     tokenizer = SmallMemory(size, build_autoencoder(size), torch.zeros(2), torch.ones(2))
-    return Subject(tiny_mar, tokenizer, SampleConfig(images=10, batch=1, chain_start=950, one_step_t=900))
+    return Subject(tiny_mar, tokenizer, SampleConfig(images=10, batch=1, chain_start=950), 900)
 
 
 def test_works_take_turns():

@@ -24,7 +24,7 @@ class Regression:
         self.ema = {"model": (averaged(self.model, 0.9), self.model)}
         config = OptimiserConfig(lr=0.05, weight_decay=0.01, warmup_steps=4, clip=1.0)
         optimiser = build_optimiser(self.model, config)
-        self.updates = [Update("model", self.model, optimiser, self.loss, config.clip, config.warmup_steps)]
+        self.updates = [Update("model", self.model, optimiser, self.loss, config)]
         self.batch, self.poison_at, self.poison, self.drawn = 32, poison_at, poison, 0
 
     def draw(self, share):

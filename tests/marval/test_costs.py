@@ -108,7 +108,7 @@ def test_whole_images_make_the_counted_operations(tiny_mar, steps, guidance):
     fast = OptimisedSampler(tiny_mar, sampler, 4, guidance)
     fast(labels, draws)
     runs = {
-        published: lambda: sample_tokens(tiny_mar, sampler, labels, draws, 4, guidance),
+        reference: lambda: sample_tokens(tiny_mar, sampler, labels, draws, 4, guidance),
         optimised: lambda: fast(labels, draws),
     }
     for count, run in runs.items():

@@ -1,7 +1,6 @@
 """Where training images can come from; the key `data` of section `prepare` says which.
 
-A source is a module with a subclass of `Source`, and its line in `SOURCES`. Stages that open one import `PrepareConfig`, so that
-their declared dependencies have the code of the sources. Importing them is quick: no torch, scikit-learn,
+A source is a module with a subclass of `Source`, and its line in `SOURCES`. Importing them is quick: no torch, scikit-learn,
 datasets or pyarrow before a source is at work.
 """
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from marval.stages.context import Context
-from marval.stages.declared import Declaration
-from marval.stages.preset import load_preset
 
 from marval.errors import UserError
+from marval.pipeline.graph import Stage
+from marval.pipeline.preset import load_preset, resolved_settings
+from marval.pipeline.run import Context
 from marval.stages import published
 from metrics.judges.opened import open_folder
 from metrics.judges.section import PublishedJudgesConfig
@@ -24,13 +24,12 @@ def context(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cont
     """The stage of a preset with published judges, in an empty project."""
     monkeypatch.chdir(root)
     preset = load_preset("digits").model_copy(update={"judges": PublishedJudgesConfig(kind="published")})
+    settings = resolved_settings(preset)
     monkeypatch.chdir(tmp_path)
     Path("results/digits/data").mkdir(parents=True)
     Path("results/digits/data/classes.json").write_text(json.dumps(NAMES))
-    outputs = [Path("results/digits/judges/reference.npz"), Path("results/digits/judges/quality.json")]
-    return Context(
-        preset, Declaration("published@digits", "", [], {}, outputs), None, None, tmp_path / "runs"
-    )
+    stage = Stage("published", "digits", {"preset": "digits"}, "", [], {}, [Path("results/digits/judges")])
+    return Context(stage, settings, tmp_path / "runs")
 
 
 @pytest.fixture

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from marval.pipeline.missing import Missing, Node, are_lost_inputs_only, message, missing_inputs, outlook
+from marval.errors import Missing
+from marval.pipeline.graph import Graph, Stage
+from marval.pipeline.missing import Node, message, missing_inputs, outlook
 from marval.pipeline.preset import load_preset
+from marval.pipeline.state import State
 
 WEIGHTS = Missing(Path("weights/a"), "weights", "1 GB, https://a", "fetch them")
 IMAGES = Missing(Path("data/b"), "images", "https://b", "link them")
@@ -51,15 +54,16 @@ def test_who_needs_what(root, monkeypatch, tmp_path):
         update={"prepare": preset.prepare.model_copy(update={"folder": str(tmp_path / "images")})}
     )
 
-    def places(stage, *sources):
-        return [str(m.path) for m in missing_inputs(stage, preset, map(Path, sources))]
+    def places(reads_images, *sources):
+        found = missing_inputs(preset, [Path(source) for source in sources], reads_images)
+        return [str(m.path) for m in found]
 
     images = str(tmp_path / "images/train")
-    assert places("prepare", "marval/data") == [images]
-    assert places("encode", "marval/data", "marval/no_such_file.py") == ["marval/no_such_file.py", images]
-    assert places("sample", "marval/data") == []
+    assert places(True, "marval/data") == [images]
+    assert places(True, "marval/data", "marval/no_such_file.py") == ["marval/no_such_file.py", images]
+    assert places(False, "marval/data") == []
     (tmp_path / "images/train").mkdir(parents=True)
-    assert places("encode", "marval/data") == []
+    assert places(True, "marval/data") == []
 
 
 def test_the_message_names_each_thing_once_with_place_source_and_remedy():
@@ -69,32 +73,29 @@ def test_the_message_names_each_thing_once_with_place_source_and_remedy():
         assert text.count(part) == 1
 
 
-def test_lost_inputs_in_the_words_of_dvc(tmp_path, monkeypatch):
-    """What DVC itself says after an input, an output or a command has gone another way."""
+def test_a_stage_is_settled_when_nothing_but_its_inputs_are_gone(tmp_path, monkeypatch):
+    """As DVC has recorded it, after an input, an output or a command has gone another way."""
     from dvc.repo import Repo
 
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text("stages:\n  copy:\n    cmd: cp a b\n    deps: [a]\n    outs: [b]\n")
     Path("a").write_text("a")
     subprocess.run(["git", "init", "-q"], check=True)
-    repo = Repo.init()
-    repo.reproduce()
+    Repo.init().reproduce()
 
-    def entries():
-        return Repo().status().get("copy", [])
+    def is_settled(command="cp a b"):
+        stage = Stage("copy", "", {}, command, [Path("a")], {}, [Path("b")])
+        return State(Graph([stage]), {}).is_settled("copy")
 
-    assert are_lost_inputs_only(entries())
+    assert is_settled()
     Path("a").unlink()
-    assert entries()
-    assert are_lost_inputs_only(entries())
-    text = Path("dvc.yaml").read_text()
-    Path("dvc.yaml").write_text(text.replace("cp a b", "cp -f a b"))
-    assert not are_lost_inputs_only(entries())
-    Path("dvc.yaml").write_text(text)
+    assert Repo().status()
+    assert is_settled()
+    assert not is_settled("cp -f a b")
     Path("b").write_text("another")
-    assert not are_lost_inputs_only(entries())
+    assert not is_settled()
     Path("a").write_text("another")
-    assert not are_lost_inputs_only(entries())
+    assert not is_settled()
 
 
 @pytest.mark.slow

@@ -58,14 +58,8 @@ def test_scores_of_every_image_are_kept(finished):
 def test_records_lead_back_to_the_run(finished):
     record = json.loads((finished.path / "results/smoke/records/teacher-s0.json").read_text())
     assert record["command"] == "python -m marval teacher smoke --seed 0"
-    assert record["parameters"]["workflow/presets/smoke.yaml"]["teacher"]["steps"] == 200
-    read = (
-        "latents/train",
-        "latents/normaliser.json",
-        "models/tokenizer.safetensors",
-        "models/tokenizer.json",
-    )
-    assert record["inputs"].keys() == {f"results/smoke/{name}" for name in read}
+    assert record["parameters"]["results/smoke/settings.json"]["teacher"]["steps"] == 200
+    assert record["inputs"].keys() == {"results/smoke/latents/train"}
     lock = (finished.path / "dvc.lock").read_text()
     assert all(md5 in lock for md5 in [*record["inputs"].values(), *record["outputs"].values()])
 
@@ -92,9 +86,9 @@ def test_after_dvc_repro_snakemake_computes_nothing(fresh, finished, tmp_path):
     ("old", "new", "changed"),
     [
         (
-            "{start: marval, steps: 2}",
-            "{start: marval, steps: 3}",
-            {"reinforce", "sample", "evaluate", "report"},
+            "{start: marval, steps: 2,",
+            "{start: marval, steps: 3,",
+            {"reinforce", "frames", "watch", "sample", "evaluate", "report"},
         ),
         ("repetitions: 3", "repetitions: 4", {"speed", "report"}),
         ("evaluate: {}", "evaluate: {resamples: 500}", {"evaluate", "report"}),
@@ -105,7 +99,8 @@ def test_one_parameter_reruns_the_stages_that_read_it(copy, old, new, changed):
     plan = copy.run("snakemake", "-n", "--quiet", "host", "reason").stdout
     planned = set(re.findall(r"^\s*(\w+)_smoke\w*\s+\d+$", plan, flags=re.MULTILINE))
     planned_kinds = {re.sub(r"_smoke.*", "", name) for name in planned}
-    assert planned_kinds == changed
+    assert planned_kinds == changed | {"settings"}
+    copy.run("dvc", "repro", "settings@smoke")  # DVC knows settings as that stage resolves them
     status = copy.run("dvc", "status", "--json").stdout
     direct = {name.partition("@")[0] for name in json.loads(status)}
     # DVC names the stages whose own inputs changed; those downstream follow when it runs
@@ -114,12 +109,13 @@ def test_one_parameter_reruns_the_stages_that_read_it(copy, old, new, changed):
 
 
 def test_changing_rl_reruns_rl_alone(copy):
-    before = {p: p.read_bytes() for p in (copy.path / "results/smoke").rglob("*.safetensors")}
-    copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2}", "{start: marval, steps: 3}")
+    before = {p: p.read_bytes() for p in (copy.path / "results/smoke/models").rglob("*.safetensors")}
+    copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2,", "{start: marval, steps: 3,")
     shutil.rmtree(copy.path / "logs")
     shown = copy.run("dvc", "repro").stderr
-    expected = {"reinforce@smoke-marval-rl-0", "sample@smoke-marval-rl", "evaluate@smoke-marval-rl"}
-    assert copy.stages_run() == expected
+    of_rl = {f"{stage}@smoke-marval-rl" for stage in ("sample", "evaluate")}
+    of_run = {f"{stage}@smoke-marval-rl-0" for stage in ("reinforce", "watch")}
+    assert copy.stages_run() == {*of_rl, *of_run, "frames@smoke"}
     changed = {
         p.relative_to(copy.path).as_posix() for p, content in before.items() if p.read_bytes() != content
     }
@@ -144,13 +140,11 @@ def test_snakemake_shows_progress(finished):
 
 
 def test_reward_training_is_watched(finished):
-    header, *rows = (finished.path / "results/smoke/curves/marval-rl-s0.csv").read_text().splitlines()
-    columns = header.split(",")
-    assert {"step", "loss_reward", "pick_score", "clip_score", "image_reward", "frechet_distance"} <= set(
-        columns
-    )
-    watched = [row.split(",")[0] for row in rows if row.split(",")[columns.index("clip_score")]]
-    assert watched == ["0", "2"]  # before the first step and after the last
+    watch = json.loads((finished.path / "results/smoke/watch/marval-rl-s0.json").read_text())
+    wanted = {"step", "pick_score", "clip_score", "image_reward", "frechet_distance"}
+    assert all(wanted <= row.keys() for row in watch["rows"])
+    assert [row["step"] for row in watch["rows"]] == [0, 1, 2]  # before the first step, and up to the last
+    assert watch["reward"] == "pick_score"
 
 
 def test_showcase_fills_what_is_hidden_and_keeps_the_rest(finished):

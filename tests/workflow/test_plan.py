@@ -4,8 +4,8 @@ import json
 import re
 
 import pytest
-from marval.plan.stages import planned_stages
 
+from marval.pipeline.graph import graph_of
 from marval.pipeline.preset import load_preset
 from marval.plan.hardware import MEMORY_GB, Hardware
 from marval.plan.needs import Estimator
@@ -33,12 +33,12 @@ def test_a_fresh_preset_is_all_to_run(fresh):
     shown = fresh.marval("plan", "smoke").stdout
     assert all(len(line) <= 120 for line in shown.splitlines())
     table = [line for line in shown.splitlines() if "to run" in line]
-    assert [line.split()[0] for line in table][:6] == [
-        *("prepare", "tokenizer", "encode", "judges", "teacher", "distill"),
+    assert [line.split()[0] for line in table][:7] == [
+        *("settings", "prepare", "tokenizer", "encode", "judges", "teacher", "distill"),
     ]
     assert "done" not in shown
     total = shown.splitlines()[-1]
-    assert re.match(r"Total: 22 stages, [\d.]+ [GT]FLOP", total)
+    assert re.match(r"Total: 25 stages, [\d.]+ [GT]FLOP", total)
     assert total.endswith("start: make reproduce PRESET=smoke")
 
 
@@ -58,11 +58,11 @@ def test_gpus_that_nobody_knows_are_refused(fresh):
 @pytest.mark.slow
 def test_what_is_done_costs_nothing_and_what_changed_is_to_run(copy):
     assert "Total: nothing to do" in copy.marval("plan", "smoke").stdout
-    copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2}", "{start: marval, steps: 3}")
+    copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2,", "{start: marval, steps: 3,")
     shown = copy.marval("plan", "smoke").stdout
     to_run = {line.split()[0] for line in shown.splitlines() if re.search(r"\sto run\b", line)}
-    assert to_run == {"reinforce", "sample", "evaluate", "report"}
-    assert "Total: 4 stages" in shown
+    assert to_run == {"settings", "reinforce", "frames", "watch", "sample", "evaluate", "report"}
+    assert "Total: 7 stages" in shown
     (copy.path / "results/smoke/models/tokenizer.json").unlink()
     assert re.search(r"tokenizer +to run", copy.marval("plan", "smoke").stdout)
 
@@ -73,7 +73,7 @@ def test_disk_is_what_the_stages_leave(finished, monkeypatch):
     preset = load_preset("smoke")
     needs = Estimator(preset)
     results = finished.path / "results/smoke"
-    stages = {stage.stage: stage for stage in planned_stages(preset)}
+    stages = {stage.kind: stage for stage in graph_of("smoke").stages.values()}
     latents = sum(file.stat().st_size for file in (results / "latents/train").iterdir())
     assert needs.of(stages["encode"]).disk_bytes == pytest.approx(latents, rel=0.03)
     tokenizer = (results / "models/tokenizer.safetensors").stat().st_size

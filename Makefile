@@ -44,8 +44,8 @@ reproduce: $(INSTALLED) ## run the active presets from data to report; PRESET=..
 	@snakemake
 	@python -m reports verdicts
 
-test: $(INSTALLED) ## all tests
-	@python -m pytest
+test: $(INSTALLED) ## all tests, two at a time
+	@python -m pytest -n 2 --dist loadgroup
 
 lint: $(INSTALLED) ## format, style and types
 	@ruff format --check .

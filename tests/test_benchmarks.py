@@ -1,10 +1,12 @@
 """The benchmarks compare what gives equal results; nothing is timed here."""
 
+import pytest
 import torch
 
 from benchmarks.pairs import pairs, random_model
 
 
+@pytest.mark.slow
 def test_both_sides_give_the_same():
     with torch.inference_mode():
         compared = pairs(random_model(), batches=(1, 3))

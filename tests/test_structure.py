@@ -75,6 +75,7 @@ def test_only_stages_and_commands_know_the_metrics(root):
             assert not any(covers("metrics", n) for n in imported(path)), path
 
 
+@pytest.mark.slow
 def test_light_reader_agrees_with_dvc(root, monkeypatch):
     from dvc.repo import Repo
 

@@ -62,6 +62,7 @@ def test_missing_and_damaged_files_are_named(tmp_path, name, reader):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_full_disk_is_told_as_one_line(tmp_path, monkeypatch, capsys, root):
     """A library fails in words of its own while the disk has no room: the message is about the disk."""
     usage = namedtuple("usage", "total used free")

@@ -37,6 +37,7 @@ def size(name: str) -> MARConfig:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "ar_steps", "parts", "totals", "floors"), PUBLISHED)
 def test_published_figures(name, ar_steps, parts, totals, floors):
     config = size(name)
@@ -97,6 +98,7 @@ def test_optimised_by_hand():
     assert works["head"].flops == 2 * 4 * 9 * step
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("steps", "guidance"), [(4, 3.0), (1, 1.0)])
 def test_whole_images_make_the_counted_operations(tiny_mar, steps, guidance):
     """Nothing of a real run is left out, neither by the reference nor by the optimised sampler with its classes known."""
@@ -125,6 +127,7 @@ def test_weights_are_read_once_for_each_use(tiny_mar):
     )
 
 
+@pytest.mark.slow
 def test_decoding_counts_the_convolutions():
     config = TokenizerConfig(latent_channels=3, channels=[4, 8], layers_per_block=1, norm_groups=2)
     autoencoder = build_autoencoder(config)

@@ -122,6 +122,7 @@ def real_peak(build):
     return peak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_counted_step_is_the_real_one(name):
     """To 1 % in operations and 10 % in memory: on GPUs attention is another algorithm, which is what is counted."""
@@ -134,6 +135,7 @@ def test_a_counted_step_is_the_real_one(name):
     assert counted.peak_bytes - moments == pytest.approx(real_peak(build), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gigaflops", ANCHORS)
 def test_anchors_of_the_published_sizes(gigaflops):
     config = published(ANCHORS[gigaflops])
@@ -149,6 +151,7 @@ def test_anchors_of_the_published_sizes(gigaflops):
     assert counter.get_total_flops() / 1e9 == pytest.approx(gigaflops, rel=0.01)
 
 
+@pytest.mark.slow
 def test_our_step_saves_the_head_on_known_tokens():
     """The head's 47 % of a step fall to 87 %, the mean share of masked tokens, and a little more is computed once."""
     config = TEACHER.model_copy(
@@ -163,6 +166,7 @@ def test_our_step_saves_the_head_on_known_tokens():
     assert 0.88 * 445 < ours < 0.94 * 445
 
 
+@pytest.mark.slow
 def test_more_processes_and_smaller_pieces_take_less_memory_for_the_same_work():
     whole = teacher_step(TEACHER)
     split = teacher_step(TEACHER, processes=4)
@@ -174,6 +178,7 @@ def test_more_processes_and_smaller_pieces_take_less_memory_for_the_same_work():
     assert split.peak_bytes < pieces.peak_bytes < 0.6 * whole.peak_bytes
 
 
+@pytest.mark.slow
 def test_recomputation_pays_memory_with_work():
     plain = reinforce_step(REINFORCE, RL_VARIANT, Sizes(MODEL, TOKENIZER, REWARD))
     scale = REINFORCE.scale.model_copy(update={"activation_checkpointing": True})
@@ -184,6 +189,7 @@ def test_recomputation_pays_memory_with_work():
     assert again.peak_bytes < plain.peak_bytes
 
 
+@pytest.mark.slow
 def test_bfloat16_halves_what_is_kept():
     scale = TEACHER.scale.model_copy(update={"precision": "bf16"})
     full, mixed = teacher_step(TEACHER), teacher_step(TEACHER.model_copy(update={"scale": scale}))

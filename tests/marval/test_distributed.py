@@ -13,6 +13,7 @@ from marval.training.seeding import seed_step
 from marval.training.settings import Scale
 
 CPU = torch.device("cpu")
+pytestmark = pytest.mark.xdist_group("distributed")  # so that the trainings to compare with are made once
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,7 @@ def assert_equal_to_rounding(rows, weights, expected):
     assert apart.float().mean() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", miniature.METHODS)
 def test_two_processes_train_as_one(together, alone, name):
     rows, weights = torch.load(together / f"{name}-0.pt")
@@ -95,11 +97,13 @@ def test_bfloat16_is_near(alone, tmp_path, name):
     assert done.weights.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_two_processes_resume_exactly_with_dropout(together):
     for process in (0, 1):
         assert torch.load(together / f"summary-{process}.pt")["equal"]
 
 
+@pytest.mark.slow
 def test_rows_are_dealt_out_in_blocks_and_gathered_in_order(together):
     first, second = (torch.load(together / f"summary-{process}.pt") for process in (0, 1))
     assert first["shard"] == [0, 1, 2, 3]

@@ -59,6 +59,7 @@ def run(method, steps, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_tokenizer_learns(tmp_path):
     config = TokenizerTraining(
         model=TOKENIZER, optimiser=OptimiserConfig(lr=5e-3, clip=1.0), steps=60, batch=16, ema=0.9,
@@ -69,6 +70,7 @@ def test_tokenizer_learns(tmp_path):
     assert rows[-1]["loss_reconstruction"] < 0.6 * rows[0]["loss_reconstruction"]
 
 
+@pytest.mark.slow
 def test_teacher_learns_the_classes(data, tiny_mar, tmp_path):
     config = TeacherTraining(
         model=tiny_mar.config, masking=MaskingLaw(), optimiser=OptimiserConfig(lr=3e-3, clip=3.0), steps=150, batch=32,
@@ -127,6 +129,7 @@ def test_without_guidance_the_class_free_branch_does_not_matter(data, tiny_mar):
     assert values[1.2, 0.0] != pytest.approx(values[1.2, 1.0], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_auxiliary_network_converges_to_a_known_score(tiny_mar):
     """Trained on samples N(0.5, 0.3^2), the head's noise prediction becomes the exact one of that Gaussian."""
     schedule = NoiseSchedule.full()
@@ -190,6 +193,7 @@ def reinforced(variant: ReinforceVariant, steps: int, tmp_path, distilled: bool 
     return run(method, steps, tmp_path), method
 
 
+@pytest.mark.slow
 def test_reward_training_raises_the_reward_and_leaves_the_decoder_alone(tmp_path):
     rows, method = reinforced(ReinforceVariant(start="marval", steps=40), 40, tmp_path)
     assert rows[-1]["loss_reward"] < rows[0]["loss_reward"] - 0.01
@@ -197,6 +201,7 @@ def test_reward_training_raises_the_reward_and_leaves_the_decoder_alone(tmp_path
     assert all(p.grad is None for p in method.tokenizer.parameters())
 
 
+@pytest.mark.slow
 def test_proximity_keeps_the_weights_near_where_they_started(tmp_path):
     moved = {}
     for weight in (0.0, 1000.0):

@@ -76,6 +76,7 @@ def test_gives_ordinary_tensors(tiny_mar):
     assert torch.isclose(weight.grad, tokens.sum())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sampler", "guidance"), [(STUDENT, 1.0), (TEACHER, 2.0)])
 def test_nothing_is_asked_of_the_host(tiny_mar, sampler, guidance):
     """Under fake tensors, which have shapes and no values, any shape or branch that depends on values raises."""

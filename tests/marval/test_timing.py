@@ -78,6 +78,7 @@ def test_full_memory_is_no_failure_and_a_mistake_is_one():
         fits(wrong, CPU)
 
 
+@pytest.mark.slow
 def test_rows_say_what_was_timed(subject):
     rows = measure(subject, VARIANTS, ["eager", "optimised"], batch=2, repetitions=3)
     assert [(row["variant"], row["mode"]) for row in rows] == [

@@ -42,6 +42,7 @@ def weights(method):
     )
 
 
+@pytest.mark.slow
 def test_loss_falls(tmp_path):
     rows = fit(Regression(), 200, seed=0, store=CheckpointStore(tmp_path), label="test", log_every=10)
     assert [row["step"] for row in rows] == list(range(10, 201, 10))
@@ -49,6 +50,7 @@ def test_loss_falls(tmp_path):
     assert rows[-1]["ema_distance_model"] > 0
 
 
+@pytest.mark.slow
 def test_resumed_run_equals_an_uninterrupted_one(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
     whole = Regression()

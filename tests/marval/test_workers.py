@@ -62,6 +62,7 @@ def pipe(tmp_path):
     return tmp_path / "pipe"
 
 
+@pytest.mark.slow
 def test_mistake_of_one_process_is_told_once(importable, tmp_path, pipe, capfd):
     before = dict(os.environ), signal.getsignal(signal.SIGINT)
     with pytest.raises(UserError, match=r"^lr is 7: lower it$"):
@@ -70,6 +71,7 @@ def test_mistake_of_one_process_is_told_once(importable, tmp_path, pipe, capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_bug_shows_its_traceback(importable, tmp_path, pipe, capfd):
     script = MISTAKE.replace("UserError(", "ZeroDivisionError(").replace("else 2)", "else 1)")
     with pytest.raises(SystemExit) as ended:
@@ -78,6 +80,7 @@ def test_bug_shows_its_traceback(importable, tmp_path, pipe, capfd):
     assert "Traceback" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_end_of_the_command_in_charge_is_the_end_of_all(importable, number, status):
     command = [sys.executable, "-W", "ignore", "-c", IN_CHARGE, WAITING]

@@ -36,6 +36,7 @@ def evaluate(folder: Path, name: str, more: str = "") -> int:
     return run(f"{command} -o {folder}/{name}.json {more}".split())
 
 
+@pytest.mark.slow
 def test_evaluate_writes_rows_and_the_scores_of_each_image(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -50,6 +51,7 @@ def test_evaluate_writes_rows_and_the_scores_of_each_image(
     assert len(list((folder / "cache").glob("*.npz"))) == 1
 
 
+@pytest.mark.slow
 def test_compare_says_inconclusive_and_refuses_another_order(
     folder: Path, capsys: pytest.CaptureFixture
 ) -> None:
@@ -72,6 +74,7 @@ def test_calibrate_passes_and_fails_with_a_wrong_metric(
     assert run(["calibrate"]) == 1
 
 
+@pytest.mark.slow
 def test_published_calibration_measures_the_batch_that_it_is_given(
     folder: Path, cnn: Cnn, tmp_path: Path
 ) -> None:
@@ -87,6 +90,7 @@ def test_published_calibration_measures_the_batch_that_it_is_given(
     assert len(calibrate.adm_cases(folder / "a.npz", tmp_path / "mar.npz", cnn)) == 2
 
 
+@pytest.mark.slow
 def test_user_errors_are_one_line_and_status_2(folder: Path) -> None:
     command = (
         f"-m metrics evaluate {folder}/none.npz --reference {folder}/real-stats.npz --judge {folder}/cnn.json"
@@ -111,6 +115,7 @@ def test_scorers_are_checked_first(folder: Path, more: str, told: str) -> None:
         evaluate(folder, "a", more.format(folder=folder))
 
 
+@pytest.mark.slow
 def test_missing_weights_say_where_to_get_them(folder: Path) -> None:
     (folder / "classes.json").write_text('["a", "b"]')
     with pytest.raises(UserError, match=r"the Inception weights not found: get it from https://"):

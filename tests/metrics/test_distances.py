@@ -75,6 +75,7 @@ def fidelity(
     )
 
 
+@pytest.mark.slow
 def test_frechet_distance_is_torch_fidelitys(found: Features, reference: Reference, fidelity: dict) -> None:
     ours = distances.frechet_to(found.features, reference.mu, reference.sigma)
     assert ours == pytest.approx(fidelity["frechet_inception_distance"], rel=1e-4)

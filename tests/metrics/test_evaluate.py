@@ -63,6 +63,7 @@ def test_real_images_score_as_real(held_out: Samples, cnn: Cnn, reference: Refer
     assert rows["within_class_variance"]["value"] == pytest.approx(real, rel=0.5)
 
 
+@pytest.mark.slow
 def test_collapse_and_wrong_classes_show(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
     assert held_out.labels is not None
     first = np.array([np.flatnonzero(held_out.labels == label)[0] for label in held_out.labels])
@@ -126,6 +127,7 @@ def test_parts_judged_apart_are_the_whole_to_the_bit(
         assert np.array_equal(got, one)
 
 
+@pytest.mark.slow
 def test_what_was_judged_before_is_not_judged_again(
     held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +145,7 @@ def test_effort_follows_the_judges_dimension() -> None:
     assert half_samples(QUICK, 32) == half_samples(QUICK, 2048) == 6
 
 
+@pytest.mark.slow
 def test_crop_of_the_reference_goes_into_the_protocol(
     held_out: Samples, cnn: Cnn, reference: Reference
 ) -> None:

@@ -156,6 +156,7 @@ def test_compact_tokens_keep_the_tokenizers_order() -> None:
     assert len({tuple(row) for row in prompts.ids.tolist()}) == 10
 
 
+@pytest.mark.slow
 def test_worse_images_are_different_and_in_range(tensors: tuple[Tensor, Tensor]) -> None:
     images, labels = tensors[0][:400].float() / 255, tensors[1][:400]
     worse = worse_images(images, labels, torch.Generator().manual_seed(0))

@@ -144,6 +144,7 @@ def test_differentiable_pick_score_prepares_as_the_processor(
     assert np.allclose(judge.score(unit, labels).numpy(), in_bytes, atol=0.01)
 
 
+@pytest.mark.slow
 def test_gradient_of_pick_score_is_that_of_its_differences(pick_score_folder: Path) -> None:
     from transformers import CLIPModel, CLIPProcessor
 

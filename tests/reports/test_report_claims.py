@@ -247,6 +247,7 @@ def test_sizes_are_not_mixed_and_the_claim_is_about_b(world: World) -> None:
     assert any("MAR-H" in line for line in claim.beside)
 
 
+@pytest.mark.slow
 def test_claims_json_has_the_promised_fields_and_the_files_own_md5(reported: Path) -> None:
     rows = json.loads((reported / "claims.json").read_text())
     assert [row["id"] for row in rows] == ["C1", "C2", "C3", "C4", "C5"]

@@ -190,6 +190,7 @@ def test_samples_neighbours_orders_and_inpainting_are_shown(outline: Outline) ->
         assert part in alts
 
 
+@pytest.mark.slow
 def test_content_is_escaped(plain: Path) -> None:
     rows = json.loads((plain / "results/made-up/metrics/marval.json").read_text())
     evil = [row | {"judge": "<script>alert(1)</script>"} for row in rows]
@@ -198,6 +199,7 @@ def test_content_is_escaped(plain: Path) -> None:
     assert "<script>" not in (plain / "results/made-up/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_equal_results_give_equal_bytes(project: Path, reported: Path) -> None:
     build(made_up.opened(project))
     for name in (
@@ -210,6 +212,7 @@ def test_equal_results_give_equal_bytes(project: Path, reported: Path) -> None:
         assert (project / "results/made-up" / name).read_bytes() == (reported / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_a_failed_calibration_marks_the_report_untrusted(plain: Path) -> None:
     row = {"check": "published FID", "expected": 3.94, "measured": 4.5, "tolerance": 0.05, "passed": False}
     made_up.write_json(plain / "results/made-up/calibration.json", [row])
@@ -219,6 +222,7 @@ def test_a_failed_calibration_marks_the_report_untrusted(plain: Path) -> None:
     assert "published FID" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts",
     [
@@ -260,6 +264,7 @@ DAMAGED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content", [b"", b"{", b'[{"metric": 1}]', bytes(range(256))], ids=["empty", "cut", "wrong", "binary"]
 )
@@ -282,6 +287,7 @@ def test_an_archive_that_is_cut_off_is_damaged(project: Path, file: str) -> None
     assert any(f"{file} is damaged" in problem for problem in results.problems), results.problems
 
 
+@pytest.mark.slow
 def test_tables_and_figures_of_an_earlier_report_go(plain: Path) -> None:
     root = plain / "results/made-up"
     for name in ("tables/gone.csv", "figures/gone.svg", "figures/gone.png"):
@@ -291,6 +297,7 @@ def test_tables_and_figures_of_an_earlier_report_go(plain: Path) -> None:
     assert (root / "tables/table2.csv").is_file()
 
 
+@pytest.mark.slow
 def test_large_images_are_scaled_and_the_page_stays_small(plain: Path) -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 10
@@ -302,6 +309,7 @@ def test_large_images_are_scaled_and_the_page_stays_small(plain: Path) -> None:
     assert (plain / "results/made-up/report.html").stat().st_size < PAGE_LIMIT
 
 
+@pytest.mark.slow
 def test_command_prints_verdicts_and_the_path(
     plain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,7 @@ def latency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_preset_without_data_reports_time_alone(latency: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["latency"]) == 0
     assert "note:" not in capsys.readouterr().out  # nothing is missing that could be there
@@ -233,6 +234,7 @@ def test_the_time_column_has_every_size_beside_the_papers(latency: Path) -> None
     assert rows["MARVAL-B"]["speed-up"].text == "40.00"
 
 
+@pytest.mark.slow
 def test_a_reduced_version_says_so_and_stands_beside_no_row_of_the_paper(latency: Path) -> None:
     note = "reduced: MAR-B on 8x8 tokens"
     rows = [

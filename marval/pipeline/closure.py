@@ -21,7 +21,7 @@ PLUMBING = (
     *("marval.config", "marval.errors", "marval.progress", "metrics.errors", "reports.errors"),
 )
 SETTINGS = ".settings"  # modules of this name hold fields and checks, and nothing that computes
-PROSE = (".md", ".pyc")
+PROSE = ".md"
 RESOLVES = "marval.stages.settings"  # depends on everything that settings go through
 MODULE = re.compile(rf"({'|'.join(CODE)})(\.\w+)+(:\w+)?")  # of a registry: a module, or MODULE:CLASS
 REPORT_COMMAND = re.compile(r"^python -m reports ")
@@ -136,11 +136,13 @@ def _named_files(module: Path) -> Iterator[Path]:
     }
     for name in names:
         if re.fullmatch(r"[\w.-]+", name) and name.strip(".") and (path := module.parent / name).exists():
-            yield from (f for f in (_content(path) if path.is_dir() else [path]) if f.suffix != ".py")
+            yield from (
+                f for f in (_content(path) if path.is_dir() else [path]) if f.suffix not in (".py", PROSE)
+            )
 
 
 def _folded(files: set[Path]) -> list[str]:
-    """Sorted; a folder stands for its files where it has no others."""
+    """Sorted; a folder stands for its files where it has no others, prose included."""
     folders = {file.parent for file in files}
     whole = {folder for folder in folders if set(_content(folder)) <= files}
     largest = [f for f in whole if f.parent not in whole]
@@ -149,7 +151,8 @@ def _folded(files: set[Path]) -> list[str]:
 
 
 def _content(folder: Path) -> Iterator[Path]:
-    files = (p for p in folder.rglob("*") if p.is_file() and p.suffix not in PROSE)
+    """Its files, without bytecode, and without modules that only say what a package is."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
     return (p for p in files if p.suffix != ".py" or _has_code(p))
 
 

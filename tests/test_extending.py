@@ -1,0 +1,100 @@
+"""What docs/extending.md shows is applied to a copy of the repository, and what it adds is used there."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BLOCK = re.compile(r'^```\w+ (new|add)=(\S+?)(?: after="([^\n]*)")?\n(.*?)^```$', re.M | re.S)
+COPIED = ("marval", "metrics", "reports", "workflow", "dvc.yaml", "params.yaml")
+USE = """
+import json, subprocess, sys
+from pathlib import Path
+import numpy as np, torch
+from marval.__main__ import main
+from marval.data.images import open_training
+from marval.data.sources import SOURCES
+from marval.methods.settings import DistillVariant
+from marval.objectives.gsim import Scores
+from marval.objectives.registry import OBJECTIVES
+from marval.objectives.settings import Distance
+from marval.pipeline.graph import active_graph
+from marval.pipeline.preset import load_preset
+from metrics.judges.files import build
+from metrics.judges.registry import MINIATURE
+from metrics.set_metrics import METRICS
+from importlib import import_module
+
+found = {}
+preset = load_preset("digits-soft")
+found["preset"] = [preset.variants["marval-w11"].role.value, preset.reinforce.training.reward, len(preset.variants)]
+found["metric"] = [m.title for m in METRICS if m.name == "feature_spread"]
+settings = preset.judges.second_clip
+judge = build("second_clip", settings, ["zero", "one"]).eval()
+found["judge"] = [judge.metric, list(judge.score(torch.rand(2, 3, 32, 32), torch.tensor([0, 1])).shape)]
+source = next(s for s in SOURCES if s.__name__ == "Stripes")(data="stripes")
+Path("made").mkdir()
+source.prepare(Path("made"), Path("made"), "stripes")
+images = open_training(Path("made"), source)
+found["source"] = [len(images), list(images.images(np.array([0])).shape)]
+DistillVariant(guidance=1.2, objective="half")
+scores = Scores(*torch.randn(3, 5, 4), torch.ones(5, 1))
+half, whole = (import_module(OBJECTIVES[name]).terms(scores, Distance.PSEUDO_HUBER) for name in ("half", "gsim"))
+found["objective"] = bool(torch.allclose(half["loss_l2"], whole["loss_l2"] / 2))
+assert main(["runs"]) == 0 and main(["code"]) == 0
+stage = active_graph().stages["palette@digits"]
+found["stage"] = [str(path) for path in stage.code]
+assert main(["settings", "digits"]) == 0 and main(["prepare", "digits"]) == 0 and main(["palette", "digits"]) == 0
+found["palette"] = json.loads(Path("results/digits/palette.json").read_text())
+from reports.claims import evaluate
+from reports.paper import Paper
+from reports.results import Results
+claims = {c.id: str(c.verdict) for c in evaluate(Results.open("digits", Path("results/digits")), Paper())}
+found["claim"] = claims["C9"]
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def extended(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The copy, with all blocks applied."""
+    folder = tmp_path_factory.mktemp("extended")
+    for name in COPIED:
+        source = root / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    for kind, path, after, content in BLOCK.findall((root / "docs/extending.md").read_text()):
+        file = folder / path
+        if kind == "new":
+            assert not file.exists(), path
+            file.write_text(content)
+        else:
+            lines = file.read_text().splitlines(keepends=True)
+            (place,) = (i for i, line in enumerate(lines) if line.rstrip("\n") == after)
+            file.write_text("".join([*lines[: place + 1], content, *lines[place + 1 :]]))
+    return folder
+
+
+@pytest.mark.slow
+def test_what_the_page_adds_works(extended: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", USE], cwd=extended, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["preset"] == ["guidance", "image_reward", 13]
+    assert found["metric"] == ["Spread of the features"]
+    assert found["judge"] == ["second_clip_score", [2]]
+    assert found["source"] == [40, [1, 32, 32, 3]]
+    assert found["objective"] is True
+    assert found["stage"] == ["marval/artifacts.py", "marval/stages/palette.py"]
+    assert len(found["palette"]) == 3
+    assert found["claim"] == "not attempted"

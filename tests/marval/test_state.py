@@ -182,6 +182,14 @@ def test_another_declaration_is_a_change(project, fields, reason):
     assert "join" in dvcs()
 
 
+def test_a_dependency_less_is_none(project):
+    """DVC would neither run the stage nor forget the dependency, so that a change would stay for ever."""
+    stages = {**STAGES, "copy": changed(STAGES["copy"], dependencies=[Path("data/seeds.txt")])}
+    write_pipeline(stages)
+    assert ours(stages) == {}
+    assert dvcs() == set()
+
+
 @pytest.mark.parametrize("path", ["results/copied.txt", "results/both", "results/joined.txt"])
 def test_a_deleted_output_is_no_change_since_dvc_restores_it(project, path):
     """DVC names its maker all the same, and runs nothing: the cache has it."""

@@ -93,14 +93,8 @@ class State:
     def _changed_dependencies(self, stage: Stage, recorded: list[dict[str, Any]]) -> list[str]:
         known = {Path(dep["path"]): dep.get("md5") for dep in recorded}
         listed = [f"{path}, which it depends on now" for path in stage.dependencies if path not in known]
-        left = [
-            f"{path}, which it does not depend on any more"
-            for path in known
-            if path not in stage.dependencies
-        ]
         return [
             *listed,
-            *left,
             *(c for path in stage.dependencies if path in known and (c := self._compared(path, known[path]))),
         ]
 

@@ -50,11 +50,6 @@ def test_full_digits_differ_in_seeds_and_variants_alone(root, monkeypatch):
         assert ours.variants.items() <= theirs.variants.items()
 
 
-def test_lists_in_the_repository_are_fresh(root, monkeypatch):
-    monkeypatch.chdir(root)
-    assert grid.RUNS.read_text() == grid.render()
-
-
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -103,9 +98,9 @@ def test_lists_in_the_repository_are_fresh(root, monkeypatch):
         (
             "marval: {guidance: 1.2}",
             "marval: {guidance: 1.2, seeds: [3]}",
-            ["seeds: marval is not trained with [0]"],
+            ["seeds of marval: no teacher is trained with [3]", "`seeds` is [0]"],
         ),
-        ("steps: 2}", "steps: 2, rewarded_after: 9}", ["rewarded_after is 9, more than"]),
+        ("steps: 2,", "steps: 2, rewarded_after: 9,", ["rewarded_after is 9, more than"]),
         ("t_low: 20", "t_low: 990", ["t_low 990 must be below t_high 980"]),
     ],
 )
@@ -119,38 +114,92 @@ def test_mistakes_are_named(folder, old, new, words):
     assert all(word in message for word in ["workflow/presets/smoke.yaml", *words]), message
 
 
+STUDENT = "  marval: {role: student, model: marval, diffusion_steps: 1, ar_steps: 4}\n"
+REINFORCED = "  marval-rl: {role: reinforced, model: marval-rl, diffusion_steps: 1, ar_steps: 4}\n"
+
+
+@pytest.mark.parametrize(
+    ("edits", "words"),
+    [
+        (
+            {STUDENT: STUDENT + STUDENT.replace("marval:", "again:")},
+            ["exactly one has the role student", "['marval', 'again']"],
+        ),
+        ({"role: student": "role: ablation"}, ["exactly one has the role student", "here: []"]),
+        (
+            {REINFORCED: REINFORCED + REINFORCED.replace("marval-rl:", "again:")},
+            ["at most one has the role reinforced", "['marval-rl', 'again']"],
+        ),
+        ({"role: student": "role: pupil"}, ["variants.marval.role is 'pupil'", "'student'"]),
+        ({"role: student, ": ""}, ["variants.marval.role is missing"]),
+        *(
+            (
+                {f"{variant}: {{role: {right}": f"{variant}: {{role: {wrong}"},
+                [f"variants.{variant}.role is {wrong}", model],
+            )
+            for variant, right, wrong, model in (
+                ("teacher-1", "teacher", "student", "its model is teacher"),
+                ("marval", "student", "teacher", "its model is marval"),
+                ("marval", "student", "reinforced", "its model is marval"),
+                ("marval-rl", "reinforced", "guidance", "its model is marval-rl"),
+            )
+        ),
+        (
+            {
+                "marval: {guidance: 1.2}": "marval: {guidance: 1.2}\n    other: {guidance: 1.0}",
+                "start: marval,": "start: other,",
+            },
+            ["reinforce.variants.marval-rl.start is other", "the student is marval"],
+        ),
+        (
+            {"teacher, diffusion_steps: 4,": "teacher, diffusion_steps: 1,"},
+            ["two have the role teacher and diffusion_steps 1"],
+        ),
+        (
+            {"seeds: [0]": "seeds: [0, 1]", "marval: {guidance: 1.2}": "marval: {guidance: 1.2, seeds: [1]}"},
+            ["reinforce.variants.marval-rl.seeds", "marval is not trained with [0]"],
+        ),
+        (
+            {"    side: 4\n    channels: 4": "    side: 4\n    channels: 8"},
+            ["teacher.model.channels is 8", "tokenizer.model.latent_channels is 4"],
+        ),
+        (
+            {"    side: 4\n": "    side: 8\n"},
+            ["teacher.model.side is 8", "prepare.size 32", "tokenizer.model.channels", "side 4"],
+        ),
+        (
+            {"name: digits-cnn,": "name: digits-cnn, image_size: 16,"},
+            ["judges.cnn.image_size is 16", "prepare.size is 32"],
+        ),
+        (
+            {"showcase:\n": "showcase:\n  seed: 3\n"},
+            ["showcase.seed is 3", "marval has the seeds [0]"],
+        ),
+        (
+            {"showcase:\n  model: marval\n": "showcase:\n  model: marvel\n"},
+            ["showcase.model is 'marvel'", "did you mean 'marval'?"],
+        ),
+        (
+            {"guidance: 1.2}": "guidance: 1.2, objective: gism}"},
+            ["distill.variants.marval.objective", "'gism'", "did you mean 'gsim'?"],
+        ),
+        (
+            {"batch: 16\n    ar_steps: 4": "batch: 16\n    ar_steps: 4\n    reward: pick_scroe"},
+            ["reinforce.training.reward is 'pick_scroe'", "did you mean 'pick_score'?"],
+        ),
+    ],
+)
+def test_roles_and_settings_that_must_agree(folder, edits, words):
+    path = folder / "workflow/presets/smoke.yaml"
+    for old, new in edits.items():
+        spoil(path, old, new)
+    with pytest.raises(UserError) as caught:
+        load_preset("smoke")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in ["workflow/presets/smoke.yaml", *words]), message
+
+
 def test_unknown_preset_names_the_nearest(folder):
     with pytest.raises(UserError, match=r"no preset 'digit'.*did you mean 'digits'"):
         load_preset("digit")
-
-
-@pytest.mark.parametrize("content", ["preset: [smoke]", "presets: smoke", "presets: []", ""])
-def test_active_presets_must_be_a_list(folder, content):
-    (folder / "params.yaml").write_text(content)
-    with pytest.raises(UserError, match=r"params\.yaml: presets must be a list of names"):
-        grid.active_presets()
-
-
-def test_lists_follow_variants_and_seeds(folder):
-    path = folder / "workflow/presets/smoke.yaml"
-    spoil(path, "seeds: [0]", "seeds: [0, 1]")
-    lists = grid.expand(["smoke"])
-    assert set(lists["teacher"]) == {"smoke-0", "smoke-1"}
-    assert set(lists["distill"]) == {"smoke-marval-0", "smoke-marval-1"}
-    assert "smoke-real" in lists["evaluate"]
-    assert len(lists["sample"]) == len(load_preset("smoke").variants)
-    assert grid.refresh()
-    assert not grid.refresh()
-    spoil(path, "seeds: [0, 1]", "seeds: [0]")
-    with pytest.raises(UserError, match="python -m marval runs"):
-        grid.check(folder / "copy.json")
-
-
-def test_activating_a_preset_keeps_the_rest_of_the_file(folder):
-    (folder / "params.yaml").write_text("# why\npresets:\n  - smoke\n  - digits\n# and this\n")
-    grid.activate(["digits-full"])
-    assert (folder / "params.yaml").read_text() == "# why\npresets:\n  - digits-full\n# and this\n"
-    assert grid.RUNS.read_text() == grid.render()
-    with pytest.raises(UserError, match="did you mean 'digits'"):
-        grid.activate(["digit"])
-    assert grid.active_presets() == ["digits-full"]

@@ -69,6 +69,7 @@ def test_the_message_names_each_thing_once_with_place_source_and_remedy():
         assert text.count(part) == 1
 
 
+@pytest.mark.slow
 def test_lost_inputs_in_the_words_of_dvc(tmp_path, monkeypatch):
     """What DVC itself says after an input, an output or a command has gone another way."""
     from dvc.repo import Repo

@@ -37,7 +37,10 @@ def main(arguments):
 warm._preload = lambda: print("ready", flush=True)  # called once the socket listens
 warm.serve(Path(sys.argv[1]), main)
 """
-CLIENT = "import sys; from marval.processes import warm; status = warm.delegate(sys.argv[1:]); sys.exit(99 if status is None else status)"
+CLIENT = (
+    "import sys; from marval.processes import warm; "
+    "status = warm.delegate(sys.argv[1:]); sys.exit(99 if status is None else status)"
+)
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def test_pick_score_is_bounded_by_its_fixed_scale(
         assert judge.score(*tensors).abs().max() <= scale * (1 + 1e-5)
 
 
+@pytest.mark.slow
 def test_compact_tokens_keep_the_tokenizers_order() -> None:
     from open_clip import tokenizer
 

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 PRESET = "workflow/presets/smoke.yaml"
+pytestmark = pytest.mark.slow
 
 
 def one_line(done) -> str:
@@ -50,7 +51,6 @@ def test_missing_input_names_the_command_that_makes_it(checkout):
     assert "dvc repro teacher@smoke-0" in line
 
 
-@pytest.mark.slow
 def test_damaged_input_is_named(copy):
     path = copy.path / "results/smoke/latents/train/data-00000-of-00001.arrow"
     path.write_bytes(path.read_bytes()[:100])

@@ -73,6 +73,7 @@ def test_the_message_names_each_thing_once_with_place_source_and_remedy():
         assert text.count(part) == 1
 
 
+@pytest.mark.slow
 def test_a_stage_is_settled_when_nothing_but_its_inputs_are_gone(tmp_path, monkeypatch):
     """As DVC has recorded it, after an input, an output or a command has gone another way."""
     from dvc.repo import Repo

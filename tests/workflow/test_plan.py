@@ -29,6 +29,7 @@ def test_stages_share_the_gpus_and_wait_for_each_other():
     assert wall_seconds(jobs, 1) == 280
 
 
+@pytest.mark.slow
 def test_a_fresh_preset_is_all_to_run(fresh):
     shown = fresh.marval("plan", "smoke").stdout
     assert all(len(line) <= 120 for line in shown.splitlines())
@@ -49,6 +50,7 @@ def test_hours_are_operations_over_what_is_reached(gpu):
     assert hardware.seconds(hardware.machine.operations) == 2
 
 
+@pytest.mark.slow
 def test_gpus_that_nobody_knows_are_refused(fresh):
     done = fresh.marval("plan", "smoke", "--gpu", "H1000", check=False)
     assert done.returncode == 2

@@ -4,14 +4,16 @@ Student x0 = m + s z; diffused, q_t = N(alpha m, alpha^2 s^2 + sigma^2). Everyth
 """
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from marval.objectives.gsim import distance, distance_gradient, gsim_terms, x0_weight
+from marval.objectives.gsim import Scores, distance, distance_gradient, gsim_terms, x0_weight
 from marval.objectives.guidance import guided
+from marval.objectives.registry import OBJECTIVES
 from marval.objectives.settings import Distance
 
 CLASS = (0.8, 0.5)  # mean and deviation of the teacher's data with class, and without
@@ -186,3 +188,18 @@ def test_weight_turns_noise_differences_into_x0_differences():
     alpha, sigma = torch.tensor([0.6, 0.01]), torch.tensor([0.8, 0.99995])
     weight = x0_weight(alpha, sigma, limit=3.0)
     assert torch.allclose(weight, torch.tensor([0.8 / 0.6, 3.0]))
+
+
+def test_registered_objectives_give_one_value_per_sample():
+    """The paper's is L1 + L2, SIM's L1 alone."""
+    auxiliary, teacher, noise = torch.randn(3, 7, 5, dtype=torch.float64).unbind(0)
+    scores = Scores(auxiliary, teacher, noise, torch.rand(7, 1, dtype=torch.float64))
+    for kind in Distance:
+        first, second = gsim_terms(auxiliary, teacher, noise, scores.weight, kind)
+        found = {name: import_module(module).terms(scores, kind) for name, module in OBJECTIVES.items()}
+        assert all(values.shape == (7,) for terms in found.values() for values in terms.values())
+        assert found["gsim"].keys() == {"loss_l1", "loss_l2"}
+        assert torch.equal(found["gsim"]["loss_l1"], first)
+        assert torch.equal(found["gsim"]["loss_l2"], second)
+        assert found["sim"].keys() == {"loss_l1"}
+        assert torch.equal(found["sim"]["loss_l1"], first)

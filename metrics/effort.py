@@ -5,11 +5,11 @@ from metrics.settings import EvaluationSettings
 LARGE = 1000  # features, from where one Frechet distance takes seconds: Inception has 2048
 
 
-def half_samples(settings: EvaluationSettings, dimension: int) -> int:
+def halves_of(settings: EvaluationSettings, dimension: int) -> int:
     """Random halves for the interval of a metric of sets, under a judge of `dimension` features."""
     return settings.half_samples or (30 if dimension < LARGE else 6)
 
 
-def frechet_points(settings: EvaluationSettings, dimension: int) -> int:
+def points_of(settings: EvaluationSettings, dimension: int) -> int:
     """Sample counts for the extrapolated Frechet distance, under a judge of `dimension` features."""
     return settings.frechet_points or (8 if dimension < LARGE else 5)

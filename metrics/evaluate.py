@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from metrics import set_metrics
-from metrics.effort import half_samples
+from metrics.effort import halves_of
 from metrics.errors import UserError
 from metrics.features import Features
 from metrics.judges.registry import record
@@ -35,7 +35,7 @@ def evaluate(
     judged = judged or judge_images(samples, jury, settings.batch)
     parts = [samples.of_seed(seed) for seed in samples.seeds]
     dimension = len(jury.yardsticks[0].reference.mu)
-    maker = RowMaker(parts, settings.resamples, half_samples(settings, dimension), settings.seed)
+    maker = RowMaker(parts, settings.resamples, halves_of(settings, dimension), settings.seed)
     rows = [row for y in jury.yardsticks for row in _by_features(y, samples, judged, maker, settings)]
     if jury.neighbours is not None and samples.labels is not None:
         rows += _memorised(jury, samples, judged, maker, settings)

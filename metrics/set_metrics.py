@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics import distances
-from metrics.effort import frechet_points
+from metrics.effort import points_of
 from metrics.extrapolation import frechet_curve, frechet_infinity
 from metrics.features import Features
 from metrics.kernel import kernel_distances
@@ -54,7 +54,7 @@ class Subject:
     def curve(self, index: Index) -> list[tuple[int, float]]:
         """Frechet distance against the number of images."""
         labels = None if self.labels is None else self.labels[index]
-        points = frechet_points(self.settings, self.dimension)
+        points = points_of(self.settings, self.dimension)
         return frechet_curve(
             self.features.features[index], labels, self.reference.target, points, self.settings.seed
         )
@@ -181,7 +181,7 @@ METRICS: tuple[SetMetric | ImageMetric, ...] = (
         "Fréchet distance, n → ∞",
         False,
         each(lambda s, index: frechet_infinity(s.curve(index))),
-        lambda s: against(s, points=frechet_points(s.settings, s.dimension)),
+        lambda s: against(s, points=points_of(s.settings, s.dimension)),
     ),
     SetMetric(
         "class_frechet_distance",

@@ -71,8 +71,8 @@ class Context:
 @contextlib.contextmanager
 def stage_run(stage: Stage) -> Iterator[Context]:
     """Set up a stage; after it has worked, check its outputs, write its record and drop its checkpoints."""
-    settings = _settings(stage)
     _require(stage)
+    settings = _settings(stage)
     folder = Path("runs") / str(stage.preset) / stage.address
     context = Context(stage, settings, folder / fingerprint(stage, _parameter_files(stage, settings)))
     _set_arithmetic(settings, stage.kind)
@@ -126,7 +126,7 @@ def _set_arithmetic(settings: dict[str, Any], kind: str) -> None:
 
 def _require(stage: Stage) -> None:
     weights.require(sorted({path.parts[1] for path in stage.data if path.parts[0] == str(WEIGHTS)}))
-    missing = [str(path) for path in stage.dependencies if not path.exists()]
+    missing = [str(path) for path in (*stage.dependencies, *stage.parameters) if not path.exists()]
     if missing:
         raise UserError(
             f"{stage.address}: {missing[0]} is missing"

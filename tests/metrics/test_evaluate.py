@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metrics import UserError
-from metrics.effort import frechet_points
+from metrics.effort import points_of
 from metrics.evaluate import evaluate
 from metrics.intervals import half_samples
 from metrics.judges.base import Judge
@@ -140,9 +140,9 @@ def test_what_was_judged_before_is_not_judged_again(
 
 def test_effort_follows_the_judges_dimension() -> None:
     settings = EvaluationSettings()
-    assert (half_samples(settings, 32), frechet_points(settings, 32)) == (30, 8)
-    assert (half_samples(settings, 2048), frechet_points(settings, 2048)) == (6, 5)
-    assert half_samples(QUICK, 32) == half_samples(QUICK, 2048) == 6
+    assert (halves_of(settings, 32), points_of(settings, 32)) == (30, 8)
+    assert (halves_of(settings, 2048), points_of(settings, 2048)) == (6, 5)
+    assert halves_of(QUICK, 32) == halves_of(QUICK, 2048) == 6
 
 
 @pytest.mark.slow

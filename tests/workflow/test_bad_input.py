@@ -31,15 +31,14 @@ def test_unknown_preset(checkout):
 
 def test_misspelt_parameter(checkout):
     checkout.replace(PRESET, "label_drop: 0.1", "label_dorp: 0.1")
-    for command in (["snakemake"], ["python", "-m", "marval", "prepare", "smoke"]):
+    for command in (["snakemake"], ["python", "-m", "marval", "settings", "smoke"]):
         line = one_line(checkout.run(*command, check=False))
         assert f"{PRESET}: teacher.label_dorp is not a setting; did you mean 'label_drop'?" in line
 
 
 def test_stale_lists_are_refused_under_bare_dvc(checkout):
-    checkout.replace(
-        PRESET, "  teacher-4: {model: teacher, diffusion_steps: 4, guidance: 2.0, ar_steps: 4}\n", ""
-    )
+    line = "  teacher-4: {role: teacher, model: teacher, diffusion_steps: 4, guidance: 2.0, ar_steps: 4}\n"
+    checkout.replace(PRESET, line, "")
     checkout.replace(PRESET, "teacher-4, ", "")
     line = one_line(checkout.run("dvc", "repro", "runs", check=False))
     assert "python -m marval runs" in line
@@ -62,7 +61,7 @@ def test_damaged_input_is_named(copy):
 
 def test_unwritable_results(checkout):
     (checkout.path / "results").write_text("a file in the way")
-    assert "in the way" in one_line(checkout.marval("prepare", "smoke", check=False))
+    assert "in the way" in one_line(checkout.marval("settings", "smoke", check=False))
 
 
 def test_wrong_folder(checkout, tmp_path):

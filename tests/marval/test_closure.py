@@ -154,7 +154,7 @@ def test_declared_code_is_the_derived_one(root, monkeypatch):
         ),
         (
             "marval/data/sources",
-            {"prepare", "tokenizer", "encode", "judges", "showcase"},
+            {"prepare", "settings"},
             {"teacher", "distill"},
         ),
         ("marval/artifacts.py", {"encode", "teacher", "sample", "evaluate"}, {"report"}),

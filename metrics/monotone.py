@@ -38,8 +38,8 @@ def monotone(yardstick: Yardstick, real: Samples) -> list[dict[str, Any]]:
     halves = half_samples(labels, HALVES, SEED)
     clean = extract(yardstick.judge, real)
     makers: list[Callable[[float], tuple[Features, NDArray[np.int64]]]] = [
-        lambda s: (_of(yardstick, blurred(images, s)), labels),
-        lambda s: (_of(yardstick, noisy(images, s)), labels),
+        lambda s: (_of(yardstick, blurred(images, s)) if s else clean, labels),
+        lambda s: (_of(yardstick, noisy(images, s)) if s else clean, labels),
         lambda s: (clean, swapped(labels, s)),
     ]
     rows = []

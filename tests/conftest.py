@@ -10,17 +10,6 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 
 
-ON_ONE_WORKER = ("metrics", "reports")  # folders of tests that share what takes long to make
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Fixtures of the session are made once, also where pytest-xdist deals the tests out."""
-    for item in items:
-        if (folder := item.path.parent.name) in ON_ONE_WORKER:
-            item.add_marker(pytest.mark.xdist_group(folder))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _reproducible_arithmetic() -> None:
     torch.set_num_threads(1)

@@ -2,7 +2,7 @@
 
     x_t = alpha x0 + sigma noise,    score = grad log N(x_t; alpha x0, sigma^2 I) = -noise / sigma
 
-`alpha` and `sigma` broadcast against the other arguments; shapes are otherwise equal. Exact inverses of each other.
+`alpha` and `sigma` broadcast against the other arguments; shapes are otherwise equal.
 """
 
 from torch import Tensor
@@ -16,18 +16,3 @@ def diffuse(x0: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
 def x0_from_noise(x_t: Tensor, noise: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
     """x0 = (x_t - sigma noise) / alpha; ill-conditioned where alpha is near 0 (t near 999)."""
     return (x_t - sigma * noise) / alpha
-
-
-def noise_from_x0(x_t: Tensor, x0: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
-    """noise = (x_t - alpha x0) / sigma."""
-    return (x_t - alpha * x0) / sigma
-
-
-def score_from_noise(noise: Tensor, sigma: Tensor) -> Tensor:
-    """score = -noise / sigma."""
-    return -noise / sigma
-
-
-def noise_from_score(score: Tensor, sigma: Tensor) -> Tensor:
-    """noise = -sigma score."""
-    return -sigma * score

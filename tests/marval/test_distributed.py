@@ -13,7 +13,6 @@ from marval.training.seeding import seed_step
 from marval.training.settings import Scale
 
 CPU = torch.device("cpu")
-pytestmark = pytest.mark.xdist_group("distributed")  # so that the trainings to compare with are made once
 
 
 @pytest.fixture(scope="module")

@@ -67,7 +67,7 @@ def test_pieces_train_as_the_whole(alone, tmp_path, name):
 @pytest.mark.parametrize("name", miniature.METHODS)
 def test_recomputed_activations_give_the_same_gradients(alone, tmp_path, name, monkeypatch):
     calls, plain = [], torch.utils.checkpoint.checkpoint
-    for module in ("marval.models.transformer", "marval.methods.recomputation"):
+    for module in ("marval.models.transformer", "marval.methods.activation_checkpointing"):
         monkeypatch.setattr(f"{module}.checkpoint", lambda *a, **k: calls.append(a) or plain(*a, **k))
     scale = Scale(activation_checkpointing=True)
     done = miniature.train(miniature.build(name, scale), tmp_path, scale)

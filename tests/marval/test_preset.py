@@ -163,6 +163,7 @@ REINFORCED = "  marval-rl: {role: reinforced, model: marval-rl, diffusion_steps:
             {"    side: 4\n    channels: 4": "    side: 4\n    channels: 8"},
             ["teacher.model.channels is 8", "tokenizer.model.latent_channels is 4"],
         ),
+        ({"    classes: 10": "    classes: 12"}, ["teacher.model.classes is 12", "prepare have 10 classes"]),
         (
             {"    side: 4\n": "    side: 8\n"},
             ["teacher.model.side is 8", "prepare.size 32", "tokenizer.model.channels", "side 4"],

@@ -104,14 +104,14 @@ class State:
         return [
             *listed,
             *(
-                f"its output {c}"
+                f"its output {path}"
                 for path in stage.outputs
-                if path in known and (c := self._compared(path, known[path]))
+                if path in known and not (path.exists() and self._digest(path) == known[path])
             ),
         ]
 
     def _compared(self, path: Path, recorded: str | None) -> str:
-        """The change of a file or folder, if there is one."""
+        """The change of a dependency, if there is one."""
         if not path.exists():
             # what another stage makes is as it recorded, whether or not it is there
             return "" if self._recorded.get(path, object()) == recorded else f"{GONE}{path}"

@@ -191,13 +191,14 @@ def test_a_dependency_less_is_none(project):
 
 
 @pytest.mark.parametrize("path", ["results/copied.txt", "results/both", "results/joined.txt"])
-def test_a_deleted_output_is_no_change_since_dvc_restores_it(project, path):
-    """DVC names its maker all the same, and runs nothing: the cache has it."""
+def test_a_deleted_output_is_a_change_of_its_maker_until_dvc_restores_it(project, path):
     delete(path)
-    assert dvcs() >= {name for name, stage in STAGES.items() if Path(path) in stage.outputs}
-    assert ours() == {}
+    (maker,) = (name for name, stage in STAGES.items() if Path(path) in stage.outputs)
+    assert maker in dvcs()
+    assert ours() == {maker: [f"its output {path}"]}
     Repo().checkout()
     assert dvcs() == set()
+    assert ours() == {}
 
 
 def test_a_deleted_input_is_missing_and_settled(project):

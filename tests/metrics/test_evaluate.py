@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metrics import UserError
-from metrics.effort import points_of
+from metrics.effort import halves_of, points_of
 from metrics.evaluate import evaluate
 from metrics.intervals import half_samples
 from metrics.judges.base import Judge

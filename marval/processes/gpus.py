@@ -15,18 +15,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from marval.processes import nvml
+
 VARIABLE = "MARVAL_GPUS"  # the devices to deal out, as CUDA_VISIBLE_DEVICES names them
 LOCKS = Path(tempfile.gettempdir()) / f"marval-gpus-{os.getuid()}"  # of all this user's checkouts
 POLL_SECONDS = 1.0
+NO_DEVICE = ("", "-1")  # in CUDA_VISIBLE_DEVICES
 
 
 def visible() -> list[str]:
-    """Devices that this process may use."""
-    import torch
-
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    count = torch.cuda.device_count()
-    return named.split(",")[:count] if named is not None else [str(i) for i in range(count)]
+    """Devices that this process may use; without torch, whose import takes seconds."""
+    count, named = nvml.device_count(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is None:
+        return [str(index) for index in range(count)]
+    return [device for device in named.split(",") if device not in NO_DEVICE][:count]
 
 
 def reserve(count: int, devices: Sequence[str], folder: Path = LOCKS) -> dict[str, TextIO]:

@@ -99,7 +99,17 @@ def serve(path: Path, main: Main) -> NoReturn:
     os._exit(0)  # a normal exit makes some of the packages complain about leaks
 
 
+def is_wanted(devices: Sequence[str]) -> bool:
+    """Whether Snakemake should start a warm process: not where there are GPUs, whose stages take hours and start once.
+
+    Who has named such a process in the environment keeps it.
+    """
+    return not devices and VARIABLE not in os.environ
+
+
 def _preload() -> None:
+    # some of the packages ask whether there are GPUs; answered by CUDA itself, no fork of this process could use them
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*PACKAGES, *HEAVY):

@@ -114,12 +114,8 @@ def devices(wildcards, resources, hidden):
 
 
 def start_warm_process():
-    """Local stages run as forks of one process that has the heavy packages imported; it ends with this one.
-
-    Not where there are GPUs: what those packages ask of CUDA at import would keep every fork from using it. Who has named such a
-    process in the environment keeps it.
-    """
-    if not GPUS and warm.VARIABLE not in os.environ:
+    """Local stages run as forks of one process that has the heavy packages imported; it ends with this one."""
+    if warm.is_wanted(GPUS):
         path = f".snakemake/warm-{os.getpid()}.socket"
         os.environ.update({warm.VARIABLE: path})
         subprocess.Popen([sys.executable, "-m", "marval", "warm", path], start_new_session=True)

@@ -11,9 +11,8 @@ from marval.pipeline.missing import nodes_of, outlook
 from marval.pipeline.preset import AnyPreset, Preset, load_preset, resolved_settings
 from marval.pipeline.resources import resources_of
 from marval.pipeline.state import State
-from marval.plan.hardware import Hardware
+from marval.plan.hardware import Hardware, Job, wall_seconds
 from marval.plan.needs import Estimator, Needs, weights_bytes
-from marval.plan.schedule import Job, wall_seconds
 from marval.plan.table import Line, aligned, missing_lines, quantity, rows
 
 GB = 1e9

@@ -1,7 +1,9 @@
-"""The GPUs that a plan is made for."""
+"""The GPUs that a plan is made for, and how long stages take on a number of them."""
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from marval.errors import UserError
@@ -39,3 +41,33 @@ class Hardware:
     def seconds(self, flops: float) -> float:
         """On one GPU."""
         return flops / (self.machine.operations * self.utilisation)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage."""
+
+    gpu_seconds: float
+    gpus: int
+    after: frozenset[str]
+
+
+def wall_seconds(jobs: Mapping[str, Job], gpus: int) -> float:
+    """Seconds until the last of the jobs is done, each on as many GPUs as it may use, when its inputs are made.
+
+    Of those that could start, the first in order do.
+    What is not among the jobs is taken as done; jobs without GPU work take no time.
+    """
+    waiting, unfinished, free, now = dict(jobs), set(jobs), gpus, 0.0
+    running: list[tuple[float, str, int]] = []  # when it ends, which, GPUs
+    while unfinished:
+        for name, job in list(waiting.items()):
+            used = min(gpus, job.gpus) if job.gpu_seconds else 0
+            if used <= free and not job.after & unfinished:
+                heapq.heappush(running, (now + job.gpu_seconds / max(1, used), name, used))
+                free -= used
+                del waiting[name]
+        now, name, used = heapq.heappop(running)
+        unfinished.discard(name)
+        free += used
+    return now

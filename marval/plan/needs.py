@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -17,12 +18,12 @@ from marval.costs.inference import decoding, encoding, judging
 from marval.costs.judges import PICK_SCORE, Vision
 from marval.costs.reinforcement import Sizes, reinforce_step
 from marval.costs.training import StepCost, distill_step, teacher_step, tokenizer_step
+from marval.data.images import TRAIN, count_training
 from marval.models.mar import MAR
 from marval.models.tokenizer import build_autoencoder
 from marval.pipeline.graph import Stage
 from marval.pipeline.preset import REAL, Preset
 from marval.pipeline.resources import resources_of
-from marval.plan.images import held_out_images, training_images
 from marval.weights import wanted
 
 FLOAT_BYTES = 4
@@ -49,6 +50,29 @@ def weights_bytes(names: Iterable[str]) -> float:
 def _about(size: str) -> float:
     number, unit = size.split()
     return float(number) * {"GB": 1e9, "MB": 1e6, "KB": 1e3, "bytes": 1}[unit]
+
+
+@dataclass(frozen=True)
+class TrainingImages:
+    """How many there are, and how that is known."""
+
+    count: int
+    source: str
+    are_copied: bool  # into results/, where the others stay where they are
+
+
+def training_images(preset: Preset) -> TrainingImages:
+    """0 where it cannot be known before `prepare` has run."""
+    source, path = preset.prepare, Path("results") / preset.name / "data" / TRAIN
+    if path.is_file():
+        return TrainingImages(count_training(path), f"in {path}", source.copies_images)
+    counts = source.counts(preset.teacher.model.classes)
+    return TrainingImages(counts.train or 0, counts.basis, source.copies_images)
+
+
+def held_out_images(preset: Preset) -> int:
+    """Real images that are scored like samples."""
+    return preset.prepare.counts(preset.teacher.model.classes).held_out
 
 
 class Estimator:

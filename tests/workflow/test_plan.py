@@ -7,9 +7,8 @@ import pytest
 
 from marval.pipeline.graph import graph_of
 from marval.pipeline.preset import load_preset
-from marval.plan.hardware import MEMORY_GB, Hardware
+from marval.plan.hardware import MEMORY_GB, Hardware, Job, wall_seconds
 from marval.plan.needs import Estimator
-from marval.plan.schedule import Job, wall_seconds
 
 
 def job(seconds, gpus, *after):

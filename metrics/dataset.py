@@ -70,7 +70,7 @@ def _open(text: str) -> Any:
             else datasets.load_dataset(str(folder), streaming=True)
         )
     except Exception as error:  # the library and those below it raise many kinds
-        raise UserError(_told(text, error)) from error
+        raise UserError(_explained(text, error)) from error
     return _one_split(text, found, split)
 
 
@@ -107,7 +107,7 @@ def _pictures(text: str, rows: Any, image: str, label: str | None) -> Iterator[P
         try:
             row = next(iterator, None)
         except Exception as error:  # from the network, or from a damaged file
-            raise UserError(_told(f"{text}, after {index + 1} images", error)) from error
+            raise UserError(_explained(f"{text}, after {index + 1} images", error)) from error
         if row is None:
             return
         index += 1
@@ -133,6 +133,6 @@ def _folder_and_split(text: str) -> tuple[Path, str | None]:
     return (Path(folder), split) if colon and not Path(text).exists() else (Path(text), None)
 
 
-def _told(text: str, error: Exception) -> str:
+def _explained(text: str, error: Exception) -> str:
     reason = " ".join(str(error).split()) or type(error).__name__
     return f"{text}: the data set cannot be read ({reason}): check the name, the split and the network, or give a saved folder"

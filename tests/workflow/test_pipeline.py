@@ -64,6 +64,19 @@ def test_records_lead_back_to_the_run(finished):
     assert all(md5 in lock for md5 in [*record["inputs"].values(), *record["outputs"].values()])
 
 
+def test_which_presets_are_active_does_not_count_as_changed_code(copy):
+    """Records call a run's code changed where it is, and not because other presets were chosen."""
+    record = copy.path / "results/smoke/records/calibrate.json"
+    copy.marval("activate", "smoke", "latency")
+    assert "params.yaml" in copy.run("git", "status", "--porcelain").stdout
+    copy.marval("calibrate", "smoke")
+    assert json.loads(record.read_text())["git_dirty"] is False
+    with (copy.path / "marval/batches.py").open("a") as stream:
+        stream.write("# a change\n")
+    copy.marval("calibrate", "smoke")
+    assert json.loads(record.read_text())["git_dirty"] is True
+
+
 def test_after_snakemake_both_runners_have_nothing_to_do(finished):
     assert "up to date" in finished.run("dvc", "status").stdout
     assert "Data and pipelines are up to date." in finished.run("dvc", "repro").stdout

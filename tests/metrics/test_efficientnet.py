@@ -11,7 +11,7 @@ from efficientnet_lite_pytorch import EfficientNet as EfficientNetLite
 from metrics import UserError
 from metrics.judges.efficientnet import EfficientNet, _weights_file
 from metrics.judges.files import build, load
-from metrics.judges.settings import JudgesConfig
+from metrics.judges.section import JudgesConfig
 from metrics.judging import Yardstick
 from metrics.monotone import blurred, monotone, noisy, swapped
 from metrics.real import ArrayImages

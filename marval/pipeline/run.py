@@ -27,8 +27,8 @@ from marval.pipeline.graph import Stage
 from marval.pipeline.preset import LatencyPreset, Preset, stage_threads
 from marval.pipeline.record import record_of
 from marval.pipeline.state import fingerprint
-from marval.processes import nvml
 from marval.processes.group import here
+from marval.processes.nvml import energy_joules
 from marval.weights import WEIGHTS
 
 
@@ -78,7 +78,7 @@ def stage_run(stage: Stage) -> Iterator[Context]:
     _set_arithmetic(settings, stage.kind)
     with _exclusive(folder), _logging(stage):
         started, clock = datetime.now(UTC), time.monotonic()
-        earlier, energy = _seconds_before(context.checkpoints), nvml.energy_joules()
+        earlier, energy = _seconds_before(context.checkpoints), energy_joules()
         try:
             yield context
         finally:
@@ -86,7 +86,7 @@ def stage_run(stage: Stage) -> Iterator[Context]:
                 write_json(context.checkpoints / "seconds.json", earlier + time.monotonic() - clock)
         seconds = earlier + time.monotonic() - clock
         record = record_of(stage, _parameter_files(stage, settings), started, seconds)
-        if energy is not None and (now := nvml.energy_joules()) is not None:
+        if energy is not None and (now := energy_joules()) is not None:
             # of this run alone, where an interrupted one went before
             record["energy_joules"] = round(now - energy)
         if stage.record is not None:

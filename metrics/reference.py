@@ -120,8 +120,8 @@ class Reference:
         variances = self.class_variances()
         optional = {"features": self.features, "labels": self.labels, "class_variances": variances}
         arrays |= {name: array for name, array in optional.items() if array is not None}
-        optional = {"n": self.n, "judge_sha256": self.judge_sha256, "crop": self.crop}
-        arrays |= {name: np.array(value) for name, value in optional.items() if value is not None}
+        origin = {"n": self.n, "judge_sha256": self.judge_sha256, "crop": self.crop}
+        arrays |= {name: np.array(value) for name, value in origin.items() if value is not None}
         if self.left_out:
             arrays["left_out"] = np.array(self.left_out)
         with replacing(path) as partial, partial.open("wb") as file:

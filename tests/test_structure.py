@@ -42,7 +42,8 @@ ALLOWED = {
     },
     "marval.timing": {"marval.timing", "marval.costs", "marval.sampling", "marval.models", "marval.config"},
     "marval.pipeline": {
-        "marval.pipeline", "marval.processes.group", "marval.processes.nvml", "marval.weights", "marval.data.settings", "marval.data.sources",
+        "marval.pipeline", "marval.processes.group", "marval.processes.nvml", "marval.weights", "marval.data.settings",
+        "marval.data.sources",
         "marval.methods.settings", "marval.models.settings", "marval.sampling.settings", "marval.timing.settings",
         "marval.noise", "marval.config", "marval.errors", "marval.artifacts", "metrics.settings", "metrics.judges.section",
     },

@@ -24,12 +24,15 @@ from marval.artifacts import read_json, write_json
 from marval.errors import UserError
 from marval.pipeline.files import Files, settings_path
 from marval.pipeline.graph import Stage
-from marval.pipeline.preset import LatencyPreset, Preset, stage_threads
+from marval.pipeline.preset import LatencyPreset, Preset, load_preset, resolved_settings, stage_threads
+from marval.pipeline.reading import preset_path
 from marval.pipeline.record import record_of
 from marval.pipeline.state import fingerprint
 from marval.processes.group import here
 from marval.processes.nvml import energy_joules
 from marval.weights import WEIGHTS
+
+BY_DVC = "DVC_STAGE"  # set by DVC, which has run the stage `settings` before
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ def stage_run(stage: Stage) -> Iterator[Context]:
     """Set up a stage; after it has worked, check its outputs, write its record and drop its checkpoints."""
     _require(stage)
     settings = _settings(stage)
+    if BY_DVC not in os.environ:
+        _check_settings(stage, settings)
     folder = Path("runs") / str(stage.preset) / stage.address
     context = Context(stage, settings, folder / fingerprint(stage, _parameter_files(stage, settings)))
     _set_arithmetic(settings, stage.kind)
@@ -109,6 +114,15 @@ def stage_share(stage: Stage, checkpoints: Path | None) -> Iterator[Context]:
 def _settings(stage: Stage) -> dict[str, Any]:
     """As the stage `settings` has resolved them, which is what DVC compares; nothing for a stage that reads none."""
     return read_json(settings_path(str(stage.preset))) if stage.parameters else {}
+
+
+def _check_settings(stage: Stage, settings: dict[str, Any]) -> None:
+    """Where somebody runs a stage by hand: UserError for settings that the preset does not have any more."""
+    name = str(stage.preset)
+    if settings and settings != resolved_settings(load_preset(name)):
+        raise UserError(
+            f"{settings_path(name)} is not what {preset_path(name)} says now: run `python -m marval settings {name}`, then again"
+        )
 
 
 def _parameter_files(stage: Stage, settings: dict[str, Any]) -> dict[Path, Any]:

@@ -50,6 +50,13 @@ def test_missing_input_names_the_command_that_makes_it(checkout):
     assert "dvc repro teacher@smoke-0" in line
 
 
+def test_settings_of_an_edited_preset_are_refused_by_hand(copy):
+    copy.replace(PRESET, "label_drop: 0.1", "label_drop: 0.2")
+    line = one_line(copy.marval("teacher", "smoke", "--seed", "0", check=False))
+    assert f"results/smoke/settings.json is not what {PRESET} says now" in line
+    assert "python -m marval settings smoke" in line
+
+
 def test_damaged_input_is_named(copy):
     path = copy.path / "results/smoke/latents/train/data-00000-of-00001.arrow"
     path.write_bytes(path.read_bytes()[:100])

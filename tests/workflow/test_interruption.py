@@ -44,6 +44,7 @@ def test_ctrl_c_is_one_line(copy):
 def test_a_checkpoint_of_other_settings_is_not_resumed(copy):
     copy.marval("teacher", "smoke", "--seed", "0", check=False, FATAL_SIGNAL="SIGKILL")
     copy.replace("workflow/presets/smoke.yaml", "label_drop: 0.1", "label_drop: 0.2")
+    copy.marval("settings", "smoke")
     copy.marval("teacher", "smoke", "--seed", "0")
     assert "resuming" not in (copy.path / "logs/teacher/smoke-0.log").read_text()
 
@@ -74,6 +75,7 @@ def forget(checkout, address: str) -> None:
     lock = checkout.path / "dvc.lock"
     content = yaml.safe_load(lock.read_text())
     for out in content["stages"].pop(address)["outs"]:
-        (checkout.path / out["path"]).unlink()
+        path = checkout.path / out["path"]
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     lock.write_text(yaml.safe_dump(content))
     shutil.rmtree(checkout.path / ".dvc/cache/runs")

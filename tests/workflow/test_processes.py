@@ -21,6 +21,7 @@ def test_two_processes_draw_the_same_images(copy):
 
 def test_mistake_in_training_is_one_line(copy):
     copy.replace("workflow/presets/smoke.yaml", "lr: 2.0e-3, betas", "lr: 1.0, betas")
+    copy.marval("settings", "smoke")
     done = copy.marval("teacher", "smoke", "--seed", "0", check=False)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

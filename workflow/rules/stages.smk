@@ -70,7 +70,7 @@ def resolved_rules():
 
 
 def rule_of(stage, graph, presets, settings, changed):
-    """The rule of one stage. Times of its inputs do not count: what has changed is told by a stamp that is newer than all outputs."""
+    """One stage for Snakemake. Times of its inputs do not count; a stamp that is newer than all outputs says that it has changed."""
     section = presets[stage.preset].resources if stage.preset else {}
     usage = resources_of(section, stage.kind)
     threads = stage_threads(settings.get(stage.preset, {}), stage.kind)

@@ -114,9 +114,9 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _code(options: argparse.Namespace) -> None:
-    from marval.pipeline.closure import declare
+    from marval.pipeline.closure import write_lists
 
-    declare()
+    write_lists()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         "settings", _settings, "write the resolved settings of a preset, which its stages read"
     )
     settings.add_argument("preset")
-    command("code", _code, "write into dvc.yaml which code each stage depends on")
+    command("code", _code, "write which code each stage depends on, results/code/")
     server = command("warm", None, "serve stage commands from a process with the packages imported")
     server.add_argument("socket", type=Path)
     files = command("weights", _weights, "fetch and check the published files of a preset")

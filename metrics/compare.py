@@ -90,9 +90,15 @@ def _half_by_half(a: Row, b: Row) -> list[float] | None:
     Variants share noise, orders and classes image by image: much of what one half has by chance, the other variant's has too.
     """
     first, second = a.get("halves"), b.get("halves")
-    if not first or not second or first["sha256"] != second["sha256"] or len(a["values"]) > 1:
+    if (
+        not first
+        or not second
+        or len(first) > 1
+        or len(second) > 1
+        or first[0]["sha256"] != second[0]["sha256"]
+    ):
         return None
-    return [y - x for x, y in zip(first["values"][0], second["values"][0], strict=True)]
+    return [y - x for x, y in zip(first[0]["values"], second[0]["values"], strict=True)]
 
 
 def _independent(a: Row, b: Row) -> Interval:

@@ -105,7 +105,10 @@ class RowMaker:
             "n": sum(len(part.images) for part in self.parts),
             "seeds": [int(part.seed[0]) for part in self.parts],
             "values": values,
-            "halves": {"sha256": self._halves_sha256, "values": of_halves},
+            "halves": [
+                {"sha256": sha256, "values": values}
+                for sha256, values in zip(self._halves_sha256, of_halves, strict=True)
+            ],
             "higher_is_better": named.higher_is_better,
             "judge": named.judge.name,
             "judge_sha256": named.judge.sha256,
@@ -114,12 +117,12 @@ class RowMaker:
         }
 
     @cached_property
-    def _halves_sha256(self) -> str:
-        """Identity of the halves: rows with the same one may be compared half by half."""
-        digest = sha256()
-        for half in (half for halves in self.halves for half in halves):
-            digest.update(half.astype("<i8").tobytes())
-        return digest.hexdigest()
+    def _halves_sha256(self) -> list[str]:
+        """Identity of each seed's halves: two that are equal may be compared half by half."""
+        return [
+            sha256(b"".join(half.astype("<i8").tobytes() for half in halves)).hexdigest()
+            for halves in self.halves
+        ]
 
     @cached_property
     def _images(self) -> Row:

@@ -1,10 +1,10 @@
-"""From a results folder to claims.json, tables/, figures/ and report.html."""
+"""From a results folder to claims.json, findings.json, tables/, figures/ and report.html."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from reports.claims import Claim, as_rows, evaluate
+from reports.claims import Claim, as_rows, evaluate, find
 from reports.figures import Drawing, all_figures
 from reports.output import write_bytes, write_json, write_text
 from reports.page import render
@@ -23,13 +23,15 @@ def build(results: Results) -> list[Claim]:
     Tables and figures of an earlier report that no longer apply are removed.
     """
     paper, provenance = Paper(), Provenance(results)
-    claims = evaluate(results, paper)
+    claims, findings = evaluate(results, paper), find(results, paper)
     tables = all_tables(results, paper, provenance)
     figures = all_figures(results, paper)
     write_json(results.root / "claims.json", as_rows(claims, results))
+    write_json(results.root / "findings.json", as_rows(findings, results))
     _write_tables(results.root / "tables", tables)
     _write_figures(results.root / "figures", figures)
-    page = render(results, paper, claims, tables, figures, galleries(results, paper), provenance)
+    pictures = galleries(results, paper)
+    page = render(results, paper, claims, findings, tables, figures, pictures, provenance)
     write_text(results.root / "report.html", page)
     return claims
 

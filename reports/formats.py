@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reports.intervals import Estimate
+from reports.intervals import Estimate, Halves
 from reports.roles import Roles
 
 TRAINING_REWARD = "training reward"  # the role of the judge that reward fine-tuning maximises
@@ -72,6 +72,7 @@ class Speed:
     peak_memory_mb: float | None = None
     note: str = ""  # how the measurement is reduced
     floor_source: str = ""  # where the machine's rates are from
+    head_evaluations: int | None = None  # counted in one run of the batch, where it was
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,8 @@ def _metric(row: dict[str, Any], path: Path) -> Metric:
         tuple(float(x) for x in row.get("values") or ()),
         tuple(int(x) for x in row.get("seeds") or ()),
         str(row.get("interval") or ""),
+        tuple(Halves(str(h["sha256"]), tuple(map(_number, h["values"]))) for h in row.get("halves") or ()),
+        degrees=len(row["values"]) - 1 if len(row.get("values") or ()) > 1 else math.inf,
     )
     name = str(row["metric"])
     return Metric(
@@ -226,6 +229,7 @@ def _speed(row: dict[str, Any], path: Path) -> Speed:
         peak_memory_mb=memory,
         note=str(row.get("note") or ""),
         floor_source=str(row.get("floor_source") or ""),
+        head_evaluations=row.get("head_evaluations"),
     )
 
 

@@ -41,13 +41,14 @@ def render(
     results: Results,
     paper: Paper,
     claims: list[Claim],
+    findings: list[Claim],
     tables: dict[str, Table],
     figures: dict[str, Drawing],
     galleries: list[Gallery],
     provenance: Provenance,
 ) -> str:
     """report.html."""
-    evidence = {row["id"]: row["evidence"] for row in as_rows(claims, results)}
+    evidence = {row["id"]: row["evidence"] for row in as_rows([*claims, *findings], results)}
     speedup = paper.speedup("B")
     return (
         environment()
@@ -57,6 +58,7 @@ def render(
             when=last_started(results),
             paper=paper.content,
             claims=[_claim(claim, evidence[claim.id]) for claim in claims],
+            findings=[_claim(finding, evidence[finding.id]) for finding in findings],
             scope_note=_scope_note(results, paper, claims),
             measures_quality=results.measures_quality,
             split=[sentence for sentence in map(split, _claimed(results, paper)) if sentence],
@@ -148,6 +150,7 @@ def _part(part: Part) -> dict[str, Any]:
         "bounds": bounds(part.estimate),
         "bound": limit(part.bound),
         "why": _capital(part.why),
+        "power": _capital(part.power),
     }
 
 

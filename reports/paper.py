@@ -36,6 +36,11 @@ class Paper:
     def claims(self) -> dict[str, dict[str, Any]]:
         return {claim["id"]: claim for claim in self.content["claims"]}
 
+    @cached_property
+    def findings(self) -> dict[str, dict[str, Any]]:
+        """Questions beyond the paper, in the form of its claims."""
+        return {finding["id"]: finding for finding in self.content["findings"]}
+
     def tolerance(self, claim: str, name: str) -> tuple[float, str]:
         """(value, reason)."""
         entry = self.claims[claim]["tolerances"][name]

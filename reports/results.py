@@ -29,6 +29,7 @@ from reports.formats import (
 from reports.roles import REAL, Role, Roles
 
 T = TypeVar("T")
+INPAINTED = "inpainted-"  # + variant: scores of held-out images of which it filled in parts
 
 
 @dataclass
@@ -166,6 +167,16 @@ class Results:
     def scores(self, role: Role) -> dict[str, Metric]:
         """{metric name: row} of the one variant with this role; empty where there is none or it is not evaluated."""
         return next((self.metrics[name] for name in self.roles.named(role) if name in self.metrics), {})
+
+    def inpainted(self, variant: str) -> str:
+        """The name under which the images that a variant in-painted are scored."""
+        return f"{INPAINTED}{variant}"
+
+    @property
+    def inpainting_teacher(self) -> str | None:
+        """The teacher whose in-painted held-out images were scored; the one of most diffusion steps."""
+        names = self.roles.teachers.values()
+        return next((name for name in names if self.inpainted(name) in self.metrics), None)
 
     @cached_property
     def titles(self) -> dict[str, str]:

@@ -19,6 +19,7 @@ class Role(StrEnum):
     STUDENT = "student"  # the distilled model that the claims are about: exactly one
     GUIDANCE = "guidance"  # as the student, distilled with another guidance scale
     ORDER = "order"  # the model of the student or of a teacher, in another unmasking order
+    FRONTIER = "frontier"  # as the student, at a guidance scale between the grid's: what reward fine-tuning is compared with
     REINFORCED = "reinforced"  # the student after reward fine-tuning: at most one
     ABLATION = "ablation"  # anything else
 
@@ -36,6 +37,9 @@ class Roles:
             settings.get("variants") or timed_alone.get("variants") or {}
         )
         self._roles = {name: Role(variant["role"]) for name, variant in self.variants.items()}
+        teachers = settings.get("teachers") or {}
+        # {seed of a student: seed of its teacher}
+        self.taught_by: dict[int, int] = {int(seed): int(teacher) for seed, teacher in teachers.items()}
         self._distilled = (settings.get("distill") or {}).get("variants") or {}
         for role in SINGLE:
             if len(self.named(role)) > 1:
@@ -71,16 +75,29 @@ class Roles:
     @cached_property
     def guidance_grid(self) -> dict[float, str]:
         """{guidance scale of distillation: variant}, the student among them, smallest scale first."""
-        names = [v for v in self.named(Role.STUDENT, Role.GUIDANCE) if self.model(v) in self._distilled]
+        return self._by_guidance(Role.STUDENT, Role.GUIDANCE)
+
+    @cached_property
+    def guidance_frontier(self) -> dict[float, str]:
+        """The same with the scales between the grid's."""
+        return self._by_guidance(Role.STUDENT, Role.GUIDANCE, Role.FRONTIER)
+
+    def _by_guidance(self, *roles: Role) -> dict[float, str]:
+        names = [v for v in self.named(*roles) if self.model(v) in self._distilled]
         return dict(sorted((float(self._distilled[self.model(v)]["guidance"]), v) for v in names))
 
     def orders(self, variant: str) -> dict[str, str]:
-        """{unmasking order: variant} of one variant's model, its own order first."""
-        found: dict[str, str] = {}
-        for name in [variant, *self.named(Role.ORDER)]:
-            if self.model(name) == self.model(variant):
+        """{unmasking order: variant} of what differs from one variant in the order alone, its own order first."""
+        found = {str(self.variants[variant]["order"]): variant}
+        for name in self.differing_in("order", variant):
+            if self.of(name) is Role.ORDER:
                 found.setdefault(str(self.variants[name]["order"]), name)
         return found
+
+    @property
+    def ordered_teacher(self) -> str | None:
+        """The teacher of most diffusion steps that is sampled in other orders too."""
+        return next((name for name in self.teachers.values() if len(self.orders(name)) > 1), None)
 
     def differing_in(self, setting: str, variant: str) -> list[str]:
         """The variants, itself among them, that make images as `variant` does but for one setting; seeds do not count."""

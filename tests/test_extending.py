@@ -49,7 +49,7 @@ half, whole = (import_module(OBJECTIVES[name]).terms(scores, Distance.PSEUDO_HUB
 found["objective"] = bool(torch.allclose(half["loss_l2"], whole["loss_l2"] / 2))
 assert main(["runs"]) == 0 and main(["code"]) == 0
 stage = active_graph().stages["palette@digits"]
-found["stage"] = [str(path) for path in stage.code]
+found["stage"] = list(json.loads(stage.code.read_text()))
 assert main(["settings", "digits"]) == 0 and main(["prepare", "digits"]) == 0 and main(["palette", "digits"]) == 0
 found["palette"] = json.loads(Path("results/digits/palette.json").read_text())
 from reports.claims import evaluate

@@ -1,19 +1,27 @@
 """Which code the numbers of a stage depend on: what its program imports, directly or not.
 
-`python -m marval code` writes the list of each stage into dvc.yaml, and a test holds dvc.yaml to it. Left out is plumbing, which
-changes no number, and settings, which reach a stage as resolved values (results/PRESET/settings.json).
+The stage `code` of dvc.yaml writes for each kind of stage what that is and a hash of each file, results/code/KIND.json; a stage
+depends on its own list, so that DVC runs it again when a file of the list changes, and never for another. Left out is plumbing,
+which changes no number, and settings, which reach a stage as resolved values (results/PRESET/settings.json). Of code the syntax
+counts, without comments and docstrings: a word in a comment must not cost three days of training.
 """
 
 from __future__ import annotations
 
 import ast
 import functools
+import hashlib
+import json
 import re
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from marval.pipeline.graph import CODE, PIPELINE
-from marval.pipeline.reading import read_yaml
+from marval.artifacts import replacing
+from marval.pipeline.graph import CODE_LISTS, commands
+from marval.pipeline.hashes import digest
+
+CODE = ("marval", "metrics", "reports")  # the project's packages
 
 # what stands around a stage's work: graph, records, launcher, messages
 PLUMBING = (
@@ -28,18 +36,25 @@ REPORT_COMMAND = re.compile(r"^python -m reports ")
 STAGE_COMMAND = re.compile(r"^python -m marval (\w+)")
 
 
-def declare() -> None:
-    """Write the code dependencies of all stages into dvc.yaml."""
-    text = PIPELINE.read_text()
-    for stage, body in read_yaml(PIPELINE)["stages"].items():
-        text = _replaced(text, stage, dependencies(body.get("do", body)["cmd"]))
-    PIPELINE.write_text(text)
+def write_lists() -> None:
+    """Write results/code/KIND.json for every kind of stage that dvc.yaml has."""
+    shutil.rmtree(CODE_LISTS, ignore_errors=True)
+    CODE_LISTS.mkdir(parents=True)
+    for kind, command in commands().items():
+        with replacing(CODE_LISTS / f"{kind}.json") as temporary:
+            temporary.write_text(rendered(command))
 
 
-def dependencies(command: str) -> list[str]:
-    """Paths, relative to the repository, of the code that a stage's command depends on: files, or whole folders."""
+@functools.cache
+def rendered(command: str) -> str:
+    """The text of the list of the stage that `command` runs, by the code as it is now."""
+    return json.dumps({str(path): _hash(path) for path in files_of(command)}, indent=1) + "\n"
+
+
+def files_of(command: str) -> list[Path]:
+    """Files, relative to the repository, that a stage's numbers depend on."""
     program = _program(command)
-    return _folded(closure(program, everything=program == RESOLVES))
+    return sorted(closure(program, everything=program == RESOLVES))
 
 
 def closure(program: str, everything: bool = False) -> set[Path]:
@@ -129,8 +144,13 @@ def _has_code(module: Path) -> bool:
     return not all(isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant) for n in _tree(module).body)
 
 
-def _named_files(module: Path) -> Iterator[Path]:
+@functools.cache
+def _named_files(module: Path) -> tuple[Path, ...]:
     """Files beside a module that its strings name, and those in folders that they name."""
+    return tuple(_found_beside(module))
+
+
+def _found_beside(module: Path) -> Iterator[Path]:
     names = {
         n.value for n in ast.walk(_tree(module)) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     }
@@ -141,30 +161,21 @@ def _named_files(module: Path) -> Iterator[Path]:
             )
 
 
-def _folded(files: set[Path]) -> list[str]:
-    """Sorted; a folder stands for its files where it has no others, prose included."""
-    folders = {file.parent for file in files}
-    whole = {folder for folder in folders if set(_content(folder)) <= files}
-    largest = [f for f in whole if f.parent not in whole]
-    alone = {file for file in files if not any(file.is_relative_to(folder) for folder in largest)}
-    return sorted(str(path) for path in {*alone, *largest})
-
-
 def _content(folder: Path) -> Iterator[Path]:
     """Its files, without bytecode, and without modules that only say what a package is."""
     files = (p for p in folder.rglob("*") if p.is_file() and p.suffix != ".pyc")
     return (p for p in files if p.suffix != ".py" or _has_code(p))
 
 
-def _replaced(text: str, stage: str, code: list[str]) -> str:
-    """dvc.yaml with the code among the dependencies of one stage exchanged; comments and all else stay."""
-    match = re.search(rf"^  {stage}:.*?(?=^  \w|\Z)", text, re.M | re.S)
-    if match is None:
-        raise LookupError(f"{PIPELINE} has no stage {stage}")
-    block = match[0]
-    head = re.search(r"^( +)deps:\n", block, re.M)
-    if head is None:
-        raise LookupError(f"{PIPELINE}: {stage} has no list deps")
-    kept = re.sub(rf"^ +- (?:{'|'.join(CODE)})(?:/.*)?\n", "", block[head.end() :], flags=re.M)
-    lines = "".join(f"{head[1]}  - {path}\n" for path in code)
-    return text[: match.start()] + block[: head.end()] + lines + kept + text[match.end() :]
+@functools.cache
+def _hash(file: Path) -> str:
+    if file.suffix != ".py":
+        return digest(file)
+    tree = ast.parse(file.read_bytes())
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and ast.get_docstring(node) is not None
+        ):
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

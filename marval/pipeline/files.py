@@ -6,11 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RESULTS = Path("results")
+REAL = "real"  # the name under which held-out real images are scored, as if they were samples
+INPAINTED = "inpainted-"
 
 
 def settings_path(preset: str) -> Path:
     """The resolved settings, which all other stages read."""
     return RESULTS / preset / "settings.json"
+
+
+def inpainted(variant: str) -> str:
+    """The name under which the images that a variant has in-painted are scored."""
+    return INPAINTED + variant
 
 
 @dataclass(frozen=True)
@@ -73,3 +80,14 @@ class Files:
 
     def samples(self, variant: str) -> Path:
         return self.root / "samples" / f"{variant}.npz"
+
+    def inpainted(self, variant: str) -> Path:
+        return self.root / "inpainted" / f"{variant}.npz"
+
+    def scored(self, name: str) -> Path:
+        """The images that are scored under a name: a variant, what it has in-painted, or held-out real images."""
+        if name == REAL:
+            return self.held_out
+        if name.startswith(INPAINTED):
+            return self.inpainted(name.removeprefix(INPAINTED))
+        return self.samples(name)

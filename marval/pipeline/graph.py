@@ -18,7 +18,7 @@ from marval.pipeline.reading import read_yaml
 
 PIPELINE = Path("dvc.yaml")
 RECORDS = "records"  # the folder of run records: outputs beside a stage's results
-CODE = ("marval", "metrics", "reports")  # first parts of dependencies that are code; others are data
+CODE_LISTS = Path("results/code")  # KIND.json: the code that a stage of this kind depends on
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Stage:
         return self.item.get("preset")
 
     @property
-    def code(self) -> list[Path]:
-        """Dependencies that are code of the project."""
-        return [path for path in self.dependencies if path.parts[0] in CODE]
+    def code(self) -> Path | None:
+        """The list of the code that it depends on, a dependency; None for a stage that makes these lists."""
+        return next((path for path in self.dependencies if path.parent == CODE_LISTS), None)
 
     @property
     def data(self) -> list[Path]:
         """The other dependencies."""
-        return [path for path in self.dependencies if path.parts[0] not in CODE]
+        return [path for path in self.dependencies if path.parent != CODE_LISTS]
 
     @property
     def record(self) -> Path | None:
@@ -73,9 +73,10 @@ class Graph:
         """Outputs of other stages that a stage reads as data -> the stage that makes each."""
         return {out: maker for dep in stage.data for out, maker in self._made_within(dep).items()}
 
-    def settings_files(self, stage: Stage) -> dict[Path, str]:
-        """The same of the files that it reads settings from."""
-        return {file: self._maker_of[file] for file in stage.parameters if file in self._maker_of}
+    def other_files(self, stage: Stage) -> dict[Path, str]:
+        """The same of what it depends on otherwise: files that it reads settings from, and the list of its code."""
+        files = [*stage.parameters, *([stage.code] if stage.code else [])]
+        return {out: maker for file in files for out, maker in self._made_within(file).items()}
 
     def outside(self, stage: Stage) -> list[Path]:
         """Dependencies that no stage makes."""
@@ -114,6 +115,12 @@ def _graph(lists: Mapping[str, Mapping[str, Item]], whole: bool) -> Graph:
         elif whole:
             stages.append(_resolved(kind, "", {}, body))
     return Graph(stages)
+
+
+def commands() -> dict[str, str]:
+    """{kind: command} of all stages in dvc.yaml whose code is listed; names are not filled in."""
+    stages = {kind: body.get("do", body) for kind, body in read_yaml(PIPELINE)["stages"].items()}
+    return {kind: body["cmd"] for kind, body in stages.items() if f"{CODE_LISTS}/{kind}.json" in body["deps"]}
 
 
 def stage_kinds() -> list[str]:

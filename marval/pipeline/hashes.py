@@ -11,7 +11,7 @@ from marval.artifacts import write_json
 
 LARGE_BYTES = 1 << 26
 REMEMBERED = Path("runs/hashes.json")
-PASSING = (".pyc", ".part", ".part.etag", ".refused", ".snakemake_timestamp")  # as in .dvcignore
+PASSING = (".md", ".pyc", ".part", ".part.etag", ".refused", ".snakemake_timestamp")  # as in .dvcignore
 
 
 def files_in(folder: Path) -> list[Path]:

@@ -16,8 +16,8 @@ import yaml
 
 from marval.artifacts import replacing, write_json
 from marval.errors import UserError
+from marval.pipeline.files import REAL, inpainted
 from marval.pipeline.preset import (
-    REAL,
     TEACHER,
     AnyPreset,
     LatencyPreset,
@@ -45,7 +45,8 @@ LISTS = {
     "students": "distilled models, by seed",
     "reinforced": "fine-tuned models, by seed",
     "variants": "ways of making images",
-    "scored": "those, and held-out real images",
+    "inpainted": "variants that fill in parts of held-out images",
+    "scored": "all of these, and held-out real images",
 }
 KEY_PARTS = ("preset", "variant", "seed")
 
@@ -94,19 +95,23 @@ def _items(preset: AnyPreset) -> Iterator[tuple[str, Item]]:
     yield from _tokenizer_and_judges(preset)
     if preset.teacher.official:
         file = str(path_of(preset.teacher.official))
-        model = f"{TEACHER}/seed-{preset.seeds[0]}"
+        model = f"{TEACHER}/seed-{preset.model_seeds(TEACHER)[0]}"
         yield "official", {**base, "variant": TEACHER, "file": file, "model": model}
     else:
-        yield from (("teachers", {**base, "seed": seed}) for seed in preset.seeds)
+        yield from (("teachers", {**base, "seed": seed}) for seed in preset.model_seeds(TEACHER))
     for variant in preset.distill.variants:
         for seed in preset.model_seeds(variant):
-            yield "students", {**base, "variant": variant, "seed": seed}
+            yield "students", {**base, "variant": variant, "seed": seed, "teacher": preset.teachers[seed]}
     for variant, tuned in preset.reinforce.variants.items():
         for seed in preset.model_seeds(variant):
-            yield "reinforced", {**base, "variant": variant, "start": tuned.start, "seed": seed}
+            of = {"start": tuned.start, "seed": seed, "teacher": preset.teachers[seed]}
+            yield "reinforced", {**base, "variant": variant, **of}
     for variant, settings in preset.variants.items():
         yield "variants", {**base, "variant": variant, "model": settings.model}
         yield "scored", {**base, "variant": variant, "samples": f"samples/{variant}.npz"}
+    for variant in preset.inpaint.variants:
+        yield "inpainted", {**base, "variant": variant, "model": preset.variants[variant].model}
+        yield "scored", {**base, "variant": inpainted(variant), "samples": f"inpainted/{variant}.npz"}
     yield "scored", {**base, "variant": REAL, "samples": "data/test.npz"}
 
 
@@ -114,7 +119,7 @@ def _reproduction(preset: Preset) -> Item:
     show = preset.showcase
     return {
         "preset": preset.name,
-        "first_seed": preset.seeds[0],
+        "teacher": preset.model_seeds(TEACHER)[0],
         "shown_model": f"{show.model}/seed-{show.seed}",
         "shown_variant": show.variant,
     }

@@ -44,7 +44,7 @@ def nodes_of(graph: Graph, presets: Mapping[str, AnyPreset]) -> list[Node]:
     """The stages of a graph, each with what it needs from outside and lacks."""
     nodes = []
     for stage in graph.stages.values():
-        makers = frozenset({*graph.inputs(stage).values(), *graph.settings_files(stage).values()})
+        makers = frozenset({*graph.inputs(stage).values(), *graph.other_files(stage).values()})
         preset = presets.get(stage.preset or "")
         reads = bool(stage.meta.get(READS_IMAGES)) and not _has_copies(preset, stage)
         lacks = () if preset is None else missing_inputs(preset, graph.outside(stage), reads)

@@ -25,12 +25,11 @@ from marval.noise import TRAINING_STEPS
 from marval.pipeline.explain import explain
 from marval.pipeline.reading import preset_path, read_settings
 from marval.pipeline.resources import StageResources
-from marval.sampling.settings import Role, SampleConfig, SampleVariant, ShowcaseConfig
+from marval.sampling.settings import InpaintConfig, Role, SampleConfig, SampleVariant, ShowcaseConfig
 from marval.timing.settings import LatencyConfig, SpeedConfig
 from metrics.judges.section import AnyJudgesConfig, image_sizes, rewards_of, weights_of
 from metrics.settings import EvaluationSettings
 
-REAL = "real"  # the variant that scores held-out real images as if they were samples
 TEACHER = "teacher"  # the model that MAR training gives
 
 
@@ -81,7 +80,12 @@ class Preset(Config):
 
     name: str
     description: str
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[int] = Field(min_length=1, description="of the distilled and the fine-tuned models")
+    teacher_seeds: list[int] | None = Field(
+        None,
+        min_length=1,
+        description="of the teachers; fewer than `seeds`: each teaches as many. Default: `seeds`",
+    )
     prompt: str = Field(pattern=r"\{name\}", description="template with {name} for the entity")
     one_step_t: int = Field(
         ge=0,
@@ -100,6 +104,7 @@ class Preset(Config):
     reinforce: Reinforce
     sample: SampleConfig
     variants: dict[str, SampleVariant] = Field(min_length=1)
+    inpaint: InpaintConfig = InpaintConfig()
     evaluate: EvaluationSettings
     showcase: ShowcaseConfig
     speed: SpeedConfig
@@ -150,8 +155,16 @@ class Preset(Config):
         """Names of all MAR models: the teacher, the distilled ones, the fine-tuned ones."""
         return [TEACHER, *self.distill.variants, *self.reinforce.variants]
 
+    @property
+    def teachers(self) -> dict[int, int]:
+        """{seed of a student: seed of its teacher}. Teachers take equal shares of the seeds, in order."""
+        own = self.teacher_seeds or ([self.seeds[0]] if self.teacher.official else self.seeds)
+        return {seed: own[i * len(own) // len(self.seeds)] for i, seed in enumerate(self.seeds)}
+
     def model_seeds(self, model: str) -> list[int]:
         """Seeds with which a model is trained."""
+        if model == TEACHER:
+            return list(dict.fromkeys(self.teachers.values()))
         variants: dict[str, DistillVariant | ReinforceVariant] = {
             **self.distill.variants,
             **self.reinforce.variants,
@@ -211,15 +224,20 @@ def _names_are_defined(preset: Preset) -> None:
     _known("showcase.variant", preset.showcase.variant, list(preset.variants))
     for name in preset.speed.variants:
         _known("speed.variants", name, list(preset.variants))
+    for name in preset.inpaint.variants:
+        _known("inpaint.variants", name, list(preset.variants))
 
 
 def _seeds_are_trained(preset: Preset) -> None:
-    if preset.teacher.official and len(preset.seeds) > 1:
-        raise ValueError(f"seeds is {preset.seeds}, but there is one official teacher: give one seed")
+    own = preset.teacher_seeds or []
+    if preset.teacher.official and len(own) > 1:
+        raise ValueError(f"teacher_seeds is {own}, but there is one official teacher: leave it out")
+    if len(own) > len(preset.seeds):
+        raise ValueError(f"teacher_seeds has {len(own)} entries, more than the {len(preset.seeds)} of seeds")
     for name in [*preset.distill.variants, *preset.reinforce.variants]:
         if extra := set(preset.model_seeds(name)) - set(preset.seeds):
             raise ValueError(
-                f"seeds of {name}: no teacher is trained with {sorted(extra)}; `seeds` is {preset.seeds}"
+                f"seeds of {name}: {sorted(extra)} are not among the preset's; `seeds` is {preset.seeds}"
             )
     for name, tuned in preset.reinforce.variants.items():
         if extra := set(preset.model_seeds(name)) - set(preset.model_seeds(tuned.start)):
@@ -243,6 +261,7 @@ def _roles_fit(preset: Preset) -> None:
         Role.TEACHER: [TEACHER],
         Role.STUDENT: list(preset.distill.variants),
         Role.GUIDANCE: list(preset.distill.variants),
+        Role.FRONTIER: list(preset.distill.variants),
         Role.REINFORCED: list(preset.reinforce.variants),
     }
     for name, variant in preset.variants.items():
@@ -298,6 +317,7 @@ def resolved_settings(preset: AnyPreset) -> dict[str, Any]:
     """All settings with every default filled in, as JSON has them: what stages depend on, and what reports read."""
     settings = preset.model_dump(mode="json", exclude={"resources"})
     if isinstance(preset, Preset):
+        settings["teachers"] = {str(seed): teacher for seed, teacher in preset.teachers.items()}
         for name, variant in settings["variants"].items():
             variant["seeds"] = preset.variant_seeds(name)
         for section in ("distill", "reinforce"):

@@ -6,7 +6,6 @@ of trainings all rest on it. Parameters are compared as the presets resolve now,
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import json
@@ -15,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from marval.errors import UserError
-from marval.pipeline.graph import Graph, Stage
-from marval.pipeline.hashes import digest, files_in
+from marval.pipeline.closure import rendered
+from marval.pipeline.graph import CODE_LISTS, Graph, Stage
+from marval.pipeline.hashes import digest
 from marval.pipeline.reading import read_yaml
 
 LOCK = Path("dvc.lock")
@@ -93,10 +93,14 @@ class State:
     def _changed_dependencies(self, stage: Stage, recorded: list[dict[str, Any]]) -> list[str]:
         known = {Path(dep["path"]): dep.get("md5") for dep in recorded}
         listed = [f"{path}, which it depends on now" for path in stage.dependencies if path not in known]
-        return [
-            *listed,
-            *(c for path in stage.dependencies if path in known and (c := self._compared(path, known[path]))),
+        compared = [
+            self._compared_code(stage, path, known[path])
+            if path.parent == CODE_LISTS
+            else self._compared(path, known[path])
+            for path in stage.dependencies
+            if path in known
         ]
+        return [*listed, *filter(None, compared)]
 
     def _changed_outputs(self, stage: Stage, recorded: list[dict[str, Any]]) -> list[str]:
         known = {Path(out["path"]): out.get("md5") for out in recorded}
@@ -109,6 +113,19 @@ class State:
                 if path in known and not (path.exists() and self._digest(path) == known[path])
             ),
         ]
+
+    def _compared_code(self, stage: Stage, path: Path, recorded: str | None) -> str:
+        """The change of its code, if there is one: as the list would be now, whether or not it has been written."""
+        if self._lists_are_current and path.is_file():
+            return self._compared(path, recorded)
+        now = hashlib.md5(rendered(stage.command).encode()).hexdigest()
+        return "" if now == recorded else f"its code ({path})"
+
+    @functools.cached_property
+    def _lists_are_current(self) -> bool:
+        """Whether no file of any package has changed since the lists were written; saves parsing all of them."""
+        makers = [stage for stage in self._graph.stages.values() if CODE_LISTS in stage.outputs]
+        return bool(makers) and not any(self.changes(stage) for stage in makers)
 
     def _compared(self, path: Path, recorded: str | None) -> str:
         """The change of a dependency, if there is one."""
@@ -160,28 +177,11 @@ def equal(recorded: Any, setting: Any) -> bool:
 
 
 def fingerprint(stage: Stage, settings: Mapping[Path, Any]) -> str:
-    """Changes with any setting, input or statement of code that a stage declares: its checkpoints are resumed by no other.
-
-    Of code the syntax counts, without comments and docstrings: a word in a comment must not cost three days of training.
-    """
+    """Changes with any setting, input or statement of code of a stage: its checkpoints are resumed by no other."""
     state = hashlib.sha256(stage.command.encode())
     state.update(json.dumps(parameters(stage, settings), sort_keys=True).encode())
     for path in stage.data:
         state.update(f"{path}:{digest(path)}".encode())
-    for path in stage.code:
-        for file in files_in(path) if path.is_dir() else [path]:
-            state.update(f"{file}:{_syntax(file)}".encode())
+    if stage.code is not None:
+        state.update(rendered(stage.command).encode())
     return state.hexdigest()[:16]
-
-
-def _syntax(file: Path) -> str:
-    if file.suffix != ".py":
-        return digest(file)
-    tree = ast.parse(file.read_bytes())
-    for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-            and ast.get_docstring(node) is not None
-        ):
-            node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()

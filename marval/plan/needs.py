@@ -19,10 +19,12 @@ from marval.costs.judges import PICK_SCORE, Vision
 from marval.costs.reinforcement import Sizes, reinforce_step
 from marval.costs.training import StepCost, distill_step, teacher_step, tokenizer_step
 from marval.data.images import TRAIN, count_training
+from marval.masking.inpainting import Mask
 from marval.models.mar import MAR
 from marval.models.tokenizer import build_autoencoder
+from marval.pipeline.files import INPAINTED, REAL
 from marval.pipeline.graph import Stage
-from marval.pipeline.preset import REAL, Preset
+from marval.pipeline.preset import Preset
 from marval.pipeline.resources import resources_of
 from marval.weights import wanted
 
@@ -166,6 +168,17 @@ class Estimator:
         copy = 0.5 if config.precision == "bf16" else 1.0  # of the weights, for the optimised sampler
         return Needs(flops, (1 + copy) * self.model_bytes + last.peak_bytes, pixels, pixels)
 
+    def _inpaint(self, stage: Stage) -> Needs:
+        """As whole images by the sampler that is written to be read, which fills in a part of each: an upper bound."""
+        variant, images = self.preset.variants[stage.item["variant"]], self._inpainted_images()
+        way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+        works = self._once(f"inpaint {way}", lambda: reference(self.preset.teacher.model, way))
+        pixels = 3 * self.size**2 * images
+        return Needs(sum(work.flops for work in works.values()) * images, self.model_bytes, pixels, pixels)
+
+    def _inpainted_images(self) -> int:
+        return len(Mask) * self.preset.inpaint.draws * held_out_images(self.preset)
+
     def _evaluate(self, stage: Stage) -> Needs:
         if self.preset.judges.kind != "published":
             return Needs()
@@ -175,6 +188,8 @@ class Estimator:
     def _images_of(self, variant: str) -> int:
         if variant == REAL:
             return held_out_images(self.preset)
+        if variant.startswith(INPAINTED):
+            return self._inpainted_images()
         return self.preset.sample.images * len(self.preset.variant_seeds(variant))
 
     def _speed(self, stage: Stage) -> Needs:

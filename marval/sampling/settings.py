@@ -19,6 +19,7 @@ class Role(StrEnum):
     STUDENT = "student"  # the distilled model that the claims are about
     GUIDANCE = "guidance"  # another w of the distillation grid
     ORDER = "order"  # the teacher's or the student's model in another order
+    FRONTIER = "frontier"  # a w between the grid's, for the comparison with reward fine-tuning
     REINFORCED = "reinforced"  # the student after reward fine-tuning
     ABLATION = "ablation"  # everything else
 
@@ -46,6 +47,13 @@ class SampleVariant(Config):
     ar_steps: int = Field(gt=0)
     order: OrderLaw = OrderLaw.RANDOM
     seeds: list[int] | None = Field(None, min_length=1, description="default: the model's")
+
+
+class InpaintConfig(Config):
+    """Section `inpaint`: which variants fill in parts of held-out images, in the models of their first seed."""
+
+    variants: list[str] = Field([], description="a teacher and the student, to be compared")
+    draws: int = Field(1, gt=0, description="fillings of each image and mask")
 
 
 class ShowcaseConfig(Config):

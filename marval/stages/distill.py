@@ -24,7 +24,7 @@ def run(context: Context, variant: str, seed: int) -> None:
     section, files = context.preset.distill, context.files
     training = section.training
     data = LatentBatches.load(files.latents)
-    teacher = load_mar(files.model(TEACHER, seed)).to(here().device)
+    teacher = load_mar(files.model(TEACHER, context.preset.teachers[seed])).to(here().device)
     method = DistillMethod(training, section.variants[variant], teacher, data, context.preset.one_step_t)
     average = method.average.module
     steps = snapshot_steps(training.steps, training.snapshots, LOG_EVERY)

@@ -1,11 +1,9 @@
 """Stage `evaluate`: score the samples of one variant with every judge."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from marval.artifacts import write_json, write_npz
-from marval.pipeline.files import Files
-from marval.pipeline.preset import REAL
+from marval.pipeline.files import INPAINTED, REAL
 from marval.pipeline.run import Context
 from marval.processes.group import gather, here, shard
 from metrics.evaluate import check_sizes, evaluate
@@ -18,17 +16,17 @@ from metrics.samples import Samples, read_samples
 
 def parallelism(context: Context, variant: str) -> int:
     """How many processes can share the work."""
-    arrays, _ = read_npz(_samples(context.files, variant), ("arr_1",), "make it again")
+    arrays, _ = read_npz(context.files.scored(variant), ("arr_1",), "make it again")
     return -(-len(arrays["arr_1"]) // context.preset.evaluate.batch)
 
 
 def run(context: Context, variant: str) -> None:
     """Write the measurements, every image's raw scores, and the bare values for `dvc metrics`."""
-    settings, samples = context.preset.evaluate, read_samples(_samples(context.files, variant))
+    settings, samples = context.preset.evaluate, read_samples(context.files.scored(variant))
     check_sizes(samples, settings)
     reward = context.preset.reinforce.training.reward
     jury = open_folder(context.files.judges).to(here().device).jury(reward)
-    if variant == REAL:  # held-out images are their own nearest ones
+    if variant == REAL or variant.startswith(INPAINTED):  # held-out images are their own nearest ones
         jury = replace(jury, neighbours=None)
     judged = _judged(jury, samples, settings.batch)
     if not here().is_first:
@@ -47,7 +45,3 @@ def _judged(jury: Jury, samples: Samples, batch: int) -> Judged:
         name: Features(gather(found.features), gather(found.logits)) for name, found in own.features.items()
     }
     return Judged(features, {name: gather(scores) for name, scores in own.scores.items()})
-
-
-def _samples(files: Files, variant: str) -> Path:
-    return files.held_out if variant == REAL else files.samples(variant)

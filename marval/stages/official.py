@@ -20,7 +20,10 @@ def run(context: Context, variant: str) -> None:
     """Variant `tokenizer` or `teacher`: write the weights, and the architecture with their origin."""
     files, preset = context.files, context.preset
     if variant == TEACHER:
-        name, path = str(preset.teacher.official), context.output(files.model(TEACHER, preset.seeds[0]))
+        name, path = (
+            str(preset.teacher.official),
+            context.output(files.model(TEACHER, preset.model_seeds(TEACHER)[0])),
+        )
         require([name])
         save_mar(read_official(path_of(name), preset.teacher.model), path)
     else:

@@ -52,7 +52,7 @@ def _distillation(context: Context, tuned: ReinforceVariant, student: MAR, seed:
         return None
     section, files = context.preset.distill, context.files
     data = LatentBatches.load(files.latents)
-    teacher = load_mar(files.model(TEACHER, seed)).to(here().device)
+    teacher = load_mar(files.model(TEACHER, context.preset.teachers[seed])).to(here().device)
     settings, one_step_t = section.variants[tuned.start], context.preset.one_step_t
     method = DistillMethod(section.training, settings, teacher, data, one_step_t, student)
     load_weights(method.auxiliary, files.auxiliary(tuned.start, seed))

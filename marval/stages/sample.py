@@ -1,25 +1,25 @@
 """Stage `sample`: the images of one variant, for each of its seeds, in ADM's batch convention, and a grid to look at.
 
-Each batch is kept beside the checkpoints when it is done: processes deal the batches out among themselves, and an interrupted
-run goes on from them. An image depends on its seed and index, and on its batch to the last bit, but not on the process.
+Processes deal the batches out among themselves. An image depends on its seed and index, and on its batch to the last bit, but not
+on the process.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
-from marval.artifacts import replacing, write_npz
+from marval.artifacts import write_npz
 from marval.models.saved import load_mar, load_tokenizer, read_mar_config
+from marval.models.tokenizer import Tokenizer
 from marval.pictures import class_grid, write_image
 from marval.pipeline.run import Context
 from marval.processes.group import here, shard, wait_for_all
 from marval.progress import Progress
+from marval.sampling.batches import Batch, Draw, batches_of, collect, keep, missing
 from marval.sampling.images import balanced_labels, fast_sampler, sample_images
-
-Batch = tuple[int, range]  # seed and indices of its images
+from marval.sampling.settings import SampleVariant
 
 
 def parallelism(context: Context, variant: str) -> int:
@@ -30,52 +30,31 @@ def parallelism(context: Context, variant: str) -> int:
 def run(context: Context, variant: str) -> None:
     """Write arr_0 (uint8 NHWC), arr_1 (labels), seed and index of every image, and the grid of the first seed."""
     batches = _batches(context, variant)
-    _draw_batches(context, variant, [batches[k] for k in shard(len(batches))])
+    mine = [batches[k] for k in shard(len(batches))]
+    settings = context.preset.variants[variant]
+    tokenizer = load_tokenizer(context.files.tokenizer, context.files.normaliser).to(here().device)
+    total = missing(context.checkpoints, mine)
+    with Progress(context.label, total=total, unit="image", shown=here().is_first) as progress:
+        keep(context.checkpoints, mine, partial(_draw_with, context, settings, tokenizer), progress)
     wait_for_all()
     if not here().is_first:
         return
     seed = np.concatenate([np.full(len(indices), seed) for seed, indices in batches])
     index = np.concatenate([np.array(indices) for _, indices in batches])
-    pixels = _collect(context, batches)
-    model = context.preset.variants[variant].model
-    classes = read_mar_config(context.files.model(model, batches[0][0])).classes
-    labels = balanced_labels(index, classes)
+    pixels = collect(context.checkpoints, batches)
+    classes = read_mar_config(context.files.model(settings.model, batches[0][0])).classes
     samples = context.output(context.files.samples(variant))
-    write_npz(samples, arr_0=pixels, arr_1=labels, seed=seed, index=index)
+    write_npz(samples, arr_0=pixels, arr_1=balanced_labels(index, classes), seed=seed, index=index)
     first = pixels[: context.preset.sample.images]
     write_image(context.output(samples.with_suffix(".png")), class_grid(first, classes))
 
 
-def _collect(context: Context, batches: list[Batch]) -> np.ndarray:
-    """All images in one array; 50,000 of 256x256 are 10 GB, so no second copy is made."""
-    parts = [np.load(_part(context, *batch), mmap_mode="r") for batch in batches]
-    pixels = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), dtype=np.uint8)
-    return np.concatenate(parts, out=pixels)
-
-
 def _batches(context: Context, variant: str) -> list[Batch]:
-    config, seeds = context.preset.sample, context.preset.variant_seeds(variant)
-    firsts = range(0, config.images, config.batch)
-    return [(seed, range(k, min(k + config.batch, config.images))) for seed in seeds for k in firsts]
+    config = context.preset.sample
+    return batches_of(context.preset.variant_seeds(variant), config.images, config.batch)
 
 
-def _part(context: Context, seed: int, indices: range) -> Path:
-    return context.checkpoints / f"seed-{seed}-{indices.start:06d}.npy"
-
-
-def _draw_batches(context: Context, name: str, batches: list[Batch]) -> None:
-    """Sample what is not there yet."""
-    preset, files = context.preset, context.files
-    variant = preset.variants[name]
-    wanted = [batch for batch in batches if not _part(context, *batch).is_file()]
-    tokenizer = load_tokenizer(files.tokenizer, files.normaliser).to(here().device)
-    total = sum(len(indices) for _, indices in wanted)
-    with Progress(context.label, total=total, unit="image", shown=here().is_first) as progress:
-        for seed, group in groupby(wanted, key=lambda batch: batch[0]):
-            model = load_mar(files.model(variant.model, seed)).to(here().device)
-            sampler = fast_sampler(model, preset.sample, variant, preset.one_step_t)
-            for _, indices in group:
-                images = sample_images(model, tokenizer, variant, seed, indices, sampler)
-                with replacing(_part(context, seed, indices)) as temporary:
-                    np.save(temporary, images)
-                progress.advance(len(indices))
+def _draw_with(context: Context, variant: SampleVariant, tokenizer: Tokenizer, seed: int) -> Draw:
+    model = load_mar(context.files.model(variant.model, seed)).to(here().device)
+    sampler = fast_sampler(model, context.preset.sample, variant, context.preset.one_step_t)
+    return lambda indices: sample_images(model, tokenizer, variant, seed, indices, sampler)

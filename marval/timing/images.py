@@ -115,6 +115,22 @@ class ImageJob:
             for part in tokens.split(DECODE_BATCH):
                 self.subject.tokenizer.decode(part.float())
 
+    def head_evaluations(self) -> int:
+        """How often one run evaluates the head, for all its tokens and either branch of guidance at once or each by itself."""
+        calls = 0
+
+        def count(*_: object) -> None:
+            nonlocal calls
+            calls += 1
+
+        # every evaluation ends in the head's last layer
+        hook = self.subject.model.head.final_layer.register_forward_hook(count)
+        try:
+            self._plain()
+        finally:
+            hook.remove()
+        return calls
+
     def shares(self) -> dict[str, float]:
         """Share of a run's time in the transformer's encoder and decoder, the head, and the tokenizer's decoder."""
         model, device = self.subject.model, self.subject.device
@@ -162,6 +178,8 @@ def measure(
         if (name, mode) in fitting:
             taken = np.array(seconds[name, mode]) / batch
             row |= _timed(taken) | {"shares": job.shares()} | _bounds(job)
+            if job.mode == "eager":
+                row["head_evaluations"] = job.head_evaluations()
         else:
             row |= {"skipped": f"a batch of {batch} does not fit in memory"}
         rows.append(row)

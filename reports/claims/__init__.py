@@ -1,4 +1,4 @@
-"""The paper's claims, each tested from result files: an entry of paper.yaml names the module of this package that tests it.
+"""The paper's claims and our findings, each tested from result files: an entry of paper.yaml names the module here that does it.
 
 Such a module's function `check(entry, results, paper) -> Claim` is called where the preset has the roles that the entry names.
 It raises nothing for what else is missing: that is a part which is not attempted.
@@ -6,6 +6,7 @@ It raises nothing for what else is missing: that is a part which is not attempte
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -15,12 +16,21 @@ from reports.paper import Paper, command
 from reports.results import Results
 from reports.scope import scope_of
 
-__all__ = ["Claim", "Part", "Verdict", "as_rows", "evaluate"]
+__all__ = ["Claim", "Part", "Verdict", "as_rows", "evaluate", "find"]
 
 
 def evaluate(results: Results, paper: Paper) -> list[Claim]:
     """Every claim of paper.yaml in its order, whatever is missing."""
-    claims = [_checked(entry, results, paper) for entry in paper.claims.values()]
+    return _all(paper.claims.values(), results, paper)
+
+
+def find(results: Results, paper: Paper) -> list[Claim]:
+    """Every finding, likewise: questions that the paper does not ask."""
+    return _all(paper.findings.values(), results, paper)
+
+
+def _all(entries: Iterable[dict[str, Any]], results: Results, paper: Paper) -> list[Claim]:
+    claims = [_checked(entry, results, paper) for entry in entries]
     for claim in claims:
         preset = str(claim.entry["preset"])
         tested = claim.scope == "full" and claim.verdict is not Verdict.NOT_ATTEMPTED
@@ -75,4 +85,5 @@ def _part(part: Part) -> dict[str, Any]:
         "bound": part.bound,
         "verdict": str(part.verdict),
         "why": part.why,
+        "power": part.power,
     }

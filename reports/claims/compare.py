@@ -4,19 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from reports.claims.model import Part, Verdict, below
+from reports.claims.model import TWO_SIDED, Part, Verdict, below, power_of
 from reports.formats import Metric
 from reports.intervals import Estimate, ratio
 from reports.results import Results
 from reports.wording import ARROW, interval, limit, number
 
 DISTANCE = "frechet_distance"
+CLASS_DISTANCE = "class_frechet_distance"
 DIVERSITY = "within_class_variance"
 ACCURACY = "class_accuracy"
 INCEPTION_SCORE = "inception_score"
 
-Rule = Callable[[Estimate, float], Verdict]
+Rule = Callable[[Estimate, float, float], Verdict]
+
+
+@dataclass(frozen=True)
+class Held:
+    """An estimate held to a bound by a rule, `above` or `below`, at a one-sided level."""
+
+    name: str
+    rule: Rule
+    bound: float
+    level: float = TWO_SIDED
+    control: bool = False
+
+    def part(self, estimate: Estimate, sentence: str, files: tuple[Path, ...], trouble: str = "") -> Part:
+        """`sentence` says what was measured; `trouble`, why it decides nothing."""
+        upper = self.rule is below
+        verdict = self.rule(estimate, self.bound, self.level)
+        p = estimate.p_above(self.bound) if upper else estimate.p_below(self.bound)
+        why = f"{sentence}, required {'below' if upper else 'above'} {limit(self.bound)}"
+        if trouble:
+            verdict, why = Verdict.INCONCLUSIVE, f"{why}; not decided because {trouble}"
+        elif not estimate.has_interval:
+            why += "; not decided because a value has no interval"
+        return Part(
+            self.name,
+            verdict,
+            why,
+            estimate,
+            self.bound,
+            self.control,
+            files,
+            p if estimate.has_interval else None,
+            self.level,
+            power_of(estimate, self.bound, self.level, upper) if estimate.has_interval else "",
+        )
+
+    def missing(self, why: str) -> Part:
+        """The part that is not attempted."""
+        return Part(self.name, Verdict.NOT_ATTEMPTED, why, None, self.bound, self.control, level=self.level)
 
 
 @dataclass(frozen=True)
@@ -31,49 +71,46 @@ class Comparison:
     bound: float
     how: Callable[[Estimate, Estimate], Estimate] = ratio
     control: bool = False
+    level: float = TWO_SIDED
 
     def part(self, results: Results) -> Part:
         """The verdict from the files; never raises for what is missing."""
-        a, b = results.metric(self.a, self.metric), results.metric(self.b, self.metric)
-        if a is None or b is None:
-            return self._missing(results, [v for v, m in ((self.a, a), (self.b, b)) if m is None])
+        held = Held(self.name, self.rule, self.bound, self.level, self.control)
+        rows = rows_of(results, self.metric, self.a, self.b)
+        if isinstance(rows, str):
+            return held.missing(rows)
+        a, b = rows
         estimate = self.how(a.estimate, b.estimate)
-        verdict, caveat = self.rule(estimate, self.bound), ""
         trouble = incomparable(a, b) or untrusted(results, self.metric)
-        if trouble:
-            verdict, caveat = Verdict.INCONCLUSIVE, f"; not decided because {trouble}"
-        elif not estimate.has_interval:
-            caveat = "; not decided because a value has no interval"
-        return Part(
-            self.name,
-            verdict,
-            self._sentence(a, b, estimate) + caveat,
-            estimate,
-            self.bound,
-            self.control,
-            (a.file, b.file),
-        )
-
-    def _missing(self, results: Results, variants: list[str]) -> Part:
-        why = f"{results.title(self.metric)} of {' and '.join(variants)} was not measured"
-        return Part(self.name, Verdict.NOT_ATTEMPTED, why, None, self.bound, self.control)
+        return held.part(estimate, self._sentence(a, b, estimate), (a.file, b.file), trouble)
 
     def _sentence(self, a: Metric, b: Metric, estimate: Estimate) -> str:
-        kind = "ratio" if self.how is ratio else "difference"
-        side = "below" if self.rule is below else "above"
+        kind = "ratio" if estimate.is_log else "difference"
         values = f"{number(b.estimate.value)} ({self.b}) {ARROW} {number(a.estimate.value)} ({self.a})"
-        return f"{a.title} {values}, {kind} {interval(estimate)}, required {side} {limit(self.bound)}"
+        return f"{a.title} {values}, {kind} {interval(estimate)}"
 
 
-def incomparable(a: Metric, b: Metric) -> str:
-    """Why two rows of one metric must not be compared; empty if they may."""
-    if (a.judge, a.judge_sha256) != (b.judge, b.judge_sha256):
-        return f"{a.variant} and {b.variant} were scored by different judges"
-    keys = sorted(k for k in {*a.protocol, *b.protocol} if a.protocol.get(k) != b.protocol.get(k))
-    return f"the protocols of {a.variant} and {b.variant} differ in {', '.join(keys)}" if keys else ""
+def rows_of(results: Results, metric: str, *variants: str) -> list[Metric] | str:
+    """A metric of several variants; or a sentence that says of which it was not measured."""
+    found = {variant: results.metric(variant, metric) for variant in variants}
+    if missing := [variant for variant, row in found.items() if row is None]:
+        return f"{results.title(metric)} of {' and '.join(missing)} was not measured"
+    return [row for row in found.values() if row]
+
+
+def incomparable(*rows: Metric) -> str:
+    """Why rows of one metric must not be compared; empty if they may."""
+    a = rows[0]
+    for b in rows[1:]:
+        if (a.judge, a.judge_sha256) != (b.judge, b.judge_sha256):
+            return f"{a.variant} and {b.variant} were scored by different judges"
+        keys = sorted(k for k in {*a.protocol, *b.protocol} if a.protocol.get(k) != b.protocol.get(k))
+        if keys:
+            return f"the protocols of {a.variant} and {b.variant} differ in {', '.join(keys)}"
+    return ""
 
 
 def untrusted(results: Results, metric: str) -> str:
     """Why a Frechet distance counts for nothing: a failed calibration check of the measuring code itself."""
-    failed = results.distance_untrusted if metric == DISTANCE else []
+    failed = results.distance_untrusted if metric in (DISTANCE, CLASS_DISTANCE) else []
     return f"the calibration check {failed[0]} failed" if failed else ""

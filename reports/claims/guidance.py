@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from reports.claims.compare import DISTANCE, DIVERSITY, INCEPTION_SCORE, Comparison, Rule
-from reports.claims.model import Claim, Part, Verdict, above, below
+from reports.claims.model import TWO_SIDED, Claim, Part, Verdict, above, below
 from reports.intervals import Estimate, difference, ratio
 from reports.paper import Paper
 from reports.results import Results
@@ -35,7 +35,7 @@ def _parts(results: Results, grid: dict[float, str], printed: float | None) -> l
         why = f"an optimum inside the grid needs three guidance scales, measured: {len(grid)}"
         return [Part("best inside the grid", Verdict.NOT_ATTEMPTED, why)]
     best, scales = _best(results, grid), list(grid)
-    parts = [_inside(results, grid, best)]
+    parts = _inside(results, grid, best)
     if printed in grid:
         parts.append(_papers_best(results, grid, printed))
     steps = list(pairwise(scales))
@@ -69,25 +69,27 @@ def _papers_best(results: Results, grid: dict[float, str], printed: float) -> Pa
     )
 
 
-def _inside(results: Results, grid: dict[float, str], best: float) -> Part:
-    """The best scale is better than both ends of the grid.
+def _inside(results: Results, grid: dict[float, str], best: float) -> list[Part]:
+    """The best inner scale is better than either end of the grid.
 
-    If the best point is itself an end, the verdict is whether that end clearly beats the best inner scale. Both comparisons must
-    hold for "reproduced", so no correction for their number is due; the choice of the point is made on the same numbers, which is
-    why the whole list of scales is shown beside it.
+    It is chosen by the numbers that it is then tested with, so the level is divided by the number of inner scales. Both parts
+    must hold for "reproduced"; if an end is the best of all, "not reproduced" asks that it clearly beats the best inner scale.
     """
-    name, scales = "best inside the grid", list(grid)
-    ends, inner = (scales[0], scales[-1]), scales[1:-1]
-    if best in ends:
-        rival = min(inner, key=lambda w: results.metrics[grid[w]][DISTANCE].estimate.value)
-        part = Comparison(name, DISTANCE, grid[rival], grid[best], below, 1.0).part(results)
-        return replace(part, why=f"the best scale is an end of the grid, w={limit(best)}: {part.why}")
-    against = [Comparison(name, DISTANCE, grid[best], grid[end], below, 1.0).part(results) for end in ends]
-    order = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED, Verdict.REPRODUCED)
-    worst = min(against, key=lambda part: order.index(part.verdict))
-    why = f"the smallest distance is at w={limit(best)}: {worst.why}"
-    files = tuple(dict.fromkeys(file for part in against for file in part.files))
-    return replace(worst, why=why, files=files)
+    scales = list(grid)
+    inner = scales[1:-1]
+    level = TWO_SIDED / len(inner)
+    rival = min(inner, key=lambda w: results.metrics[grid[w]][DISTANCE].estimate.value)
+    whole = (
+        "the best of all"
+        if rival == best
+        else f"the best inner scale; the best of all is an end, w={limit(best)}"
+    )
+    parts = []
+    for end in (scales[0], scales[-1]):
+        name = f"an inner scale beats the end w={limit(end)}"
+        part = Comparison(name, DISTANCE, grid[rival], grid[end], below, 1.0, level=level).part(results)
+        parts.append(replace(part, why=f"w={limit(rival)} is {whole}: {part.why}"))
+    return parts
 
 
 def _best(results: Results, grid: dict[float, str]) -> float:

@@ -8,7 +8,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from reports.intervals import Estimate
+from reports.intervals import Estimate, quantile
+
+TWO_SIDED = 0.025  # one-sided level of a direction: what a 95% interval gives
+NON_INFERIORITY = 0.05  # one-sided level of "not worse than a margin", as usual for such tests
+POWER = 0.8
 
 
 class Verdict(StrEnum):
@@ -25,7 +29,8 @@ class Part:
     """One comparison of a claim.
 
     A control is no part of the paper's claim but of its meaning (images must still be recognised, say): one that fails turns
-    "reproduced" into "inconclusive".
+    "reproduced" into "inconclusive". `p_fails`: one-sided p-value of the bound being broken, held to `level`; exact quantities
+    have 0 or 1. `power`: which true values the test tells from the bound, in words.
     """
 
     name: str
@@ -35,6 +40,15 @@ class Part:
     bound: float | None = None
     control: bool = False
     files: tuple[Path, ...] = ()
+    p_fails: float | None = None
+    level: float = TWO_SIDED
+    power: str = ""
+
+    def fails_beside(self, others: int) -> bool:
+        """Whether it fails also when one failure among so many parts would decide (Holm's first step)."""
+        if self.verdict is not Verdict.NOT_REPRODUCED:
+            return False
+        return self.p_fails is None or self.p_fails <= self.level / max(others, 1)
 
 
 @dataclass
@@ -84,14 +98,19 @@ class Claim:
 
 
 def combined(parts: list[Part]) -> Verdict:
-    """All parts must hold; one that clearly fails decides; an open or missing one, or a failed control, leaves it open."""
-    own = [part.verdict for part in parts if not part.control]
+    """All parts must hold; one that clearly fails decides; an open or missing one, or a failed control, leaves it open.
+
+    "Reproduced" needs every part at its own level, so no correction is due. "Not reproduced" follows from any one of m parts,
+    so that one must fail at its level over m (Holm, whose first step is all that "any" asks for).
+    """
+    own = [part for part in parts if not part.control]
     controls = [part.verdict for part in parts if part.control]
-    if not own or all(v is Verdict.NOT_ATTEMPTED for v in own):
+    attempted = [part for part in own if part.verdict is not Verdict.NOT_ATTEMPTED]
+    if not attempted:
         return Verdict.NOT_ATTEMPTED
-    if Verdict.NOT_REPRODUCED in own:
+    if any(part.fails_beside(len(attempted)) for part in attempted):
         return Verdict.NOT_REPRODUCED
-    if all(v is Verdict.REPRODUCED for v in own) and Verdict.NOT_REPRODUCED not in controls:
+    if all(part.verdict is Verdict.REPRODUCED for part in own) and Verdict.NOT_REPRODUCED not in controls:
         return Verdict.REPRODUCED
     return Verdict.INCONCLUSIVE
 
@@ -103,9 +122,11 @@ def reason(parts: list[Part], verdict: Verdict) -> str:
         case Verdict.REPRODUCED:
             deciding, does = own, "hold"
         case Verdict.NOT_REPRODUCED:
-            deciding, does = [p for p in own if p.verdict is verdict], "fail"
+            attempted = [p for p in own if p.verdict is not Verdict.NOT_ATTEMPTED]
+            deciding, does = [p for p in attempted if p.fails_beside(len(attempted))], "fail"
         case Verdict.INCONCLUSIVE:
-            undecided = [p for p in own if p.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_ATTEMPTED)]
+            # a part that fails alone, but not clearly enough among several, is open too
+            undecided = [p for p in own if p.verdict is not Verdict.REPRODUCED]
             failed_controls = [p for p in parts if p.control and p.verdict is Verdict.NOT_REPRODUCED]
             deciding, does = undecided or failed_controls, "are open" if undecided else "(controls) fail"
         case Verdict.NOT_ATTEMPTED:
@@ -119,22 +140,39 @@ def reason(parts: list[Part], verdict: Verdict) -> str:
     return f"{len(deciding)} of {total} parts {does}, the first: {first}."
 
 
-def above(estimate: Estimate, bound: float) -> Verdict:
-    """Reproduced if the whole interval lies above `bound`, not reproduced if the whole of it lies below."""
+def above(estimate: Estimate, bound: float, level: float = TWO_SIDED) -> Verdict:
+    """Reproduced if the true value is above `bound`, at the one-sided `level`; not reproduced if it is below, at the same."""
     if not estimate.has_interval:
         return Verdict.INCONCLUSIVE
-    if estimate.low > bound:
+    if estimate.p_above(bound) <= level:
         return Verdict.REPRODUCED
-    return Verdict.NOT_REPRODUCED if estimate.high < bound else Verdict.INCONCLUSIVE
+    return Verdict.NOT_REPRODUCED if estimate.p_below(bound) <= level else Verdict.INCONCLUSIVE
 
 
-def below(estimate: Estimate, bound: float) -> Verdict:
+def below(estimate: Estimate, bound: float, level: float = TWO_SIDED) -> Verdict:
     """The mirror image of `above`."""
     if not estimate.has_interval:
         return Verdict.INCONCLUSIVE
-    if estimate.high < bound:
+    if estimate.p_below(bound) <= level:
         return Verdict.REPRODUCED
-    return Verdict.NOT_REPRODUCED if estimate.low > bound else Verdict.INCONCLUSIVE
+    return Verdict.NOT_REPRODUCED if estimate.p_above(bound) <= level else Verdict.INCONCLUSIVE
+
+
+def power_of(estimate: Estimate, bound: float, level: float, is_upper: bool) -> str:
+    """From which true values on a test of this standard error decides with a power of 80%, either way."""
+    error = estimate.error(bound)
+    if not math.isfinite(error):
+        return ""
+    reach = (quantile(estimate.degrees, 1 - level) + quantile(estimate.degrees, POWER)) * error
+    low, high = (
+        (bound * math.exp(-reach), bound * math.exp(reach))
+        if estimate.is_log
+        else (bound - reach, bound + reach)
+    )
+    holds, fails = (
+        (f"below {low:.3g}", f"above {high:.3g}") if is_upper else (f"above {high:.3g}", f"below {low:.3g}")
+    )
+    return f"holds with {POWER:.0%} power if the truth is {holds}, fails with it {fails}"
 
 
 def finite(value: float | None) -> float | None:

@@ -1,59 +1,146 @@
-"""C1: one head evaluation for each AR step, in any unmasking order."""
+"""C1: one head evaluation for each AR step, in any unmasking order.
+
+The claim is about distillation, so the student is held against its own teacher: an order may cost distance, but not more than it
+costs the teacher. The same for the use that orders have, filling in parts of real images.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from reports.claims.compare import DISTANCE, Comparison
-from reports.claims.model import Claim, Part, Verdict, below
-from reports.intervals import Estimate
+from reports.claims.compare import (
+    ACCURACY,
+    CLASS_DISTANCE,
+    DISTANCE,
+    Comparison,
+    Held,
+    incomparable,
+    rows_of,
+    untrusted,
+)
+from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict, above, below
+from reports.intervals import (
+    Estimate,
+    difference,
+    exponential,
+    logarithm,
+    over_teacher,
+    ratio,
+    ratio_over_teacher,
+)
 from reports.paper import Paper
 from reports.results import Results
 from reports.roles import Role
 from reports.scope import scope_of
+from reports.wording import interval, plural
 
 ORDERS = ("random", "raster", "centre-out")
 
 
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
-    """Evaluations are counted from the settings and from what was timed; orders are compared on the distance."""
+    """Evaluations are counted while sampling; orders and in-painting are compared on the distance, against the teacher's."""
     counted = _evaluations(results)
+    orders, distance, accuracy = (
+        paper.tolerance(entry["id"], name)[0] for name in ("order_ratio", "inpainting_ratio", ACCURACY)
+    )
     return Claim(
         entry,
         scope=str(scope_of(results, paper)),
         quantity="head evaluations for each AR step",
         paper=1.0,
         estimate=counted.estimate,
-        parts=[counted, *_order_parts(results, paper.tolerance(entry["id"], "order_ratio")[0])],
-        beside=_beside(results, paper),
+        parts=[counted, *_order_parts(results, orders), *_inpainting(results, distance, accuracy)],
+        beside=[*_absolute(results), *_beside(results, paper)],
     )
 
 
 def _evaluations(results: Results) -> Part:
-    """The most evaluations of the head for one AR step in the student's settings and its timed runs. Exact: no interval."""
+    """The most evaluations of the head that a timed run of the student made for one AR step. Exact: no interval."""
     name, student = "head evaluations for each AR step", results.roles.the(Role.STUDENT)
-    timed = [row for row in results.speed if row.variant == student]
-    most = max([int(results.variants[student]["diffusion_steps"]), *(row.diffusion_steps for row in timed)])
+    counted = [row for row in results.speed if row.variant == student and row.head_evaluations is not None]
+    if not counted:
+        return Part(
+            name, Verdict.NOT_ATTEMPTED, f"no run of {student} was counted while it sampled", None, 1.0
+        )
+    most = max((row.head_evaluations or 0) / row.ar_steps for row in counted)
     verdict = Verdict.REPRODUCED if most == 1 else Verdict.NOT_REPRODUCED
-    why = (
-        f"the distilled model evaluates its head {'once' if most == 1 else f'{most} times'} for each AR step"
-    )
-    files = tuple({row.file for row in timed})
-    return Part(name, verdict, why, Estimate(float(most), float(most), float(most)), 1.0, files=files)
+    calls = max(row.head_evaluations or 0 for row in counted)
+    steps = max(row.ar_steps for row in counted)
+    why = f"counted while sampling, the distilled model evaluates its head {plural(calls, 'time')} in {plural(steps, 'AR step')}"
+    files = tuple({row.file for row in counted})
+    return Part(name, verdict, why, Estimate(most, most, most), 1.0, files=files)
 
 
 def _order_parts(results: Results, bound: float) -> list[Part]:
-    orders = results.roles.orders(results.roles.the(Role.STUDENT))
-    default = next(iter(orders))
-    others = [order for order in ORDERS if order != default]
+    """For each other order: what it costs the student over what it costs the teacher, a ratio of two ratios."""
+    student = results.roles.the(Role.STUDENT)
+    return [_order_part(results, order, bound) for order in ORDERS if order != _order_of(results, student)]
+
+
+def _order_of(results: Results, variant: str) -> str:
+    return str(results.variants[variant]["order"])
+
+
+def _order_part(results: Results, order: str, bound: float) -> Part:
+    held = Held(f"order {order}", below, bound, NON_INFERIORITY)
+    student, teacher = results.roles.the(Role.STUDENT), results.roles.ordered_teacher
+    students = results.roles.orders(student)
+    teachers = results.roles.orders(teacher) if teacher else {}
+    if teacher is None or order not in students or order not in teachers:
+        who = "student" if order not in students else "teacher"
+        return held.missing(f"no variant of the {who} unmasks in {order} order")
+    rows = rows_of(results, DISTANCE, students[order], student, teachers[order], teacher)
+    if isinstance(rows, str):
+        return held.missing(rows)
+    of_student, of_teacher = (
+        difference(logarithm(a.estimate), logarithm(b.estimate)) for a, b in (rows[:2], rows[2:])
+    )
+    estimate = exponential(over_teacher(of_student, of_teacher, results.roles.taught_by))
+    sentence = (
+        f"{order} order multiplies the {rows[0].title} of {student} by {interval(exponential(of_student))} and that of "
+        f"{teacher} by {interval(exponential(of_teacher))}: the student pays {interval(estimate)} times what its teacher pays"
+    )
+    trouble = incomparable(*rows) or untrusted(results, DISTANCE)
+    return held.part(estimate, sentence, tuple(row.file for row in rows), trouble)
+
+
+def _inpainting(results: Results, bound: float, slack: float) -> list[Part]:
+    """Parts of held-out images filled in: the student's class distance and accuracy against the teacher's."""
+    student, teacher = results.roles.the(Role.STUDENT), results.inpainting_teacher
+    if teacher is None:
+        why = "no teacher in-painted held-out images"
+        return [Held("in-painting, distance", below, bound, NON_INFERIORITY).missing(why)]
+    a, b = results.inpainted(student), results.inpainted(teacher)
+    taught = results.roles.taught_by
+    metric = CLASS_DISTANCE if results.metric(a, CLASS_DISTANCE) else DISTANCE
+    apart = partial(ratio_over_teacher, teachers=taught)
+    short = partial(over_teacher, teachers=taught)
     return [
-        Comparison(f"order {order}", DISTANCE, orders[order], orders[default], below, bound).part(results)
-        if order in orders
-        else Part(
-            f"order {order}", Verdict.NOT_ATTEMPTED, f"no variant unmasks in {order} order", None, bound
-        )
-        for order in others
+        Comparison("in-painting, distance", metric, a, b, below, bound, apart, level=NON_INFERIORITY).part(
+            results
+        ),
+        Comparison("in-painting, accuracy", ACCURACY, a, b, above, -slack, short, level=NON_INFERIORITY).part(
+            results
+        ),
     ]
+
+
+def _absolute(results: Results) -> list[str]:
+    """What another order costs each model by itself, which is no part of the claim."""
+    models = [results.roles.the(Role.STUDENT), results.roles.ordered_teacher]
+    return [line for variant in models if variant for line in _costs(results, variant)]
+
+
+def _costs(results: Results, variant: str) -> list[str]:
+    own, *others = results.roles.orders(variant).items()
+    lines = []
+    for order, other in others:
+        rows = rows_of(results, DISTANCE, other, variant)
+        if not isinstance(rows, str):
+            cost = interval(ratio(rows[0].estimate, rows[1].estimate))
+            lines.append(f"{variant} in {order} order: {cost} times its distance in {own[0]} order.")
+    return lines
 
 
 def _beside(results: Results, paper: Paper) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from reports.claims.compare import ACCURACY, DISTANCE, DIVERSITY, Comparison, untrusted
-from reports.claims.model import Claim, Part, Verdict, above, below
+from reports.claims.compare import ACCURACY, CLASS_DISTANCE, DISTANCE, DIVERSITY, Comparison, untrusted
+from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict, above, below
 from reports.formats import Metric
-from reports.intervals import Estimate, difference, ratio
+from reports.intervals import over_teacher, ratio_over_teacher
 from reports.paper import Paper
 from reports.results import Results
 from reports.roles import Role
@@ -47,22 +48,29 @@ def _ratio(results: Results, steps: int, bound: float) -> Part:
     teacher = results.roles.teachers.get(steps)
     if teacher is None:
         return Part(name, Verdict.NOT_ATTEMPTED, f"no teacher has {steps} diffusion steps", None, bound)
-    return Comparison(name, DISTANCE, results.roles.the(Role.STUDENT), teacher, below, bound).part(results)
+    how = partial(ratio_over_teacher, teachers=results.roles.taught_by)
+    student = results.roles.the(Role.STUDENT)
+    return Comparison(name, DISTANCE, student, teacher, below, bound, how, level=NON_INFERIORITY).part(
+        results
+    )
 
 
 def _controls(results: Results, steps: int, slack: float) -> list[Part]:
     """Images must still be recognised, and show more than the teacher's head does when it is used once."""
     student, teachers = results.roles.the(Role.STUDENT), results.roles.teachers
+    short, times = (
+        partial(how, teachers=results.roles.taught_by) for how in (over_teacher, ratio_over_teacher)
+    )
     wanted = []
     if steps in teachers and results.metric(student, ACCURACY):
         name = "images are recognised"
         wanted.append(
-            Comparison(name, ACCURACY, student, teachers[steps], above, -slack, difference, control=True)
+            Comparison(name, ACCURACY, student, teachers[steps], above, -slack, short, control=True)
         )
     # the undistilled head used once can look as good by distance, but it repeats itself
     if 1 in teachers and results.metric(teachers[1], DIVERSITY):
         name = "more diverse than the undistilled head"
-        wanted.append(Comparison(name, DIVERSITY, student, teachers[1], above, 1.0, control=True))
+        wanted.append(Comparison(name, DIVERSITY, student, teachers[1], above, 1.0, times, control=True))
     return [comparison.part(results) for comparison in wanted]
 
 
@@ -95,14 +103,16 @@ def _other_protocol(measured: Metric, paper: Paper) -> str:
 
 
 def _against_few_steps(results: Results) -> list[str]:
-    """The frontier in words: the student against the teacher at every other number of steps."""
+    """The frontier in words: the student against the teacher at every number of steps, by both distances."""
     lines = []
-    student = results.metric(results.roles.the(Role.STUDENT), DISTANCE)
+    student, taught = results.roles.the(Role.STUDENT), results.roles.taught_by
     for steps, variant in results.roles.teachers.items():
-        teacher = results.metric(variant, DISTANCE)
-        if student and teacher:
-            gap: Estimate = ratio(student.estimate, teacher.estimate)
-            lines.append(
-                f"Against the teacher at {plural(steps, 'diffusion step')}: distance ratio {interval(gap)}."
-            )
+        gaps = []
+        for metric in (DISTANCE, CLASS_DISTANCE):
+            ours, theirs = results.metric(student, metric), results.metric(variant, metric)
+            if ours and theirs:
+                gap = ratio_over_teacher(ours.estimate, theirs.estimate, taught)
+                gaps.append(f"{results.title(metric)} ratio {interval(gap)}")
+        if gaps:
+            lines.append(f"Against the teacher at {plural(steps, 'diffusion step')}: {', '.join(gaps)}.")
     return lines

@@ -30,7 +30,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
         paper=paper.gain(judges[0]),
         estimate=parts[0].estimate,
         parts=parts,
-        beside=[*_sizes(scope), *_price(results)],
+        beside=[_sizes(scope), *_price(results)],
     )
 
 
@@ -40,11 +40,10 @@ def _rise(results: Results, name: str, metric: str, bound: float, control: bool 
     return Comparison(name, metric, after, before, above, bound, difference, control).part(results)
 
 
-def _sizes(scope: Scope) -> list[str]:
+def _sizes(scope: Scope) -> str:
     """The claim is about every size, and a preset has one."""
-    if not scope.is_full:
-        return []
-    return [f"This is size {scope.size} alone; the claim is about all sizes, which need a preset each."]
+    which = f"size {scope.size}" if scope.is_full else "one small model"
+    return f"“Consistently over model sizes” is untested here: this is {which} alone, and each size needs a preset."
 
 
 def _is_training_reward(results: Results, metric: str) -> bool:

@@ -1,11 +1,12 @@
-"""Which code a stage depends on is derived from what its program imports, and dvc.yaml has exactly that."""
+"""Which code a stage depends on is derived from what its program imports; its list is a dependency of the stage."""
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from marval.pipeline import closure, graph
+from marval.pipeline import closure
 
 # path -> text of a made-up package; `grow` is a stage, `marval.errors` is plumbing
 FILES = {
@@ -78,42 +79,57 @@ def test_everything_has_settings_and_plumbing_as_well(garden):
     }
 
 
-def test_a_folder_stands_for_its_files_where_it_has_no_others(garden):
-    assert closure.dependencies("python -m marval grow small --seed 0") == [
-        "marval/garden/__init__.py",
-        "marval/garden/plants.py",
-        "marval/garden/roses.py",
-        "marval/garden/soil.py",
-        "marval/garden/tools/shapes/flat.json",  # the folder has prose as well
-        "marval/garden/tools/spade.py",
-        "marval/garden/trees.py",
-        "marval/garden/weeds",
-        "marval/stages/bed.txt",
-        "marval/stages/grow.py",
-    ]
-
-
 PIPELINE = """\
 stages:
-  grow: # how plants come about
+  code:
+    cmd: python -m marval code
+    deps: [marval]
+    outs: [results/code]
+  grow:
     foreach: ${presets}
     do:
       cmd: python -m marval grow ${item.preset}
       deps:
-        - marval/gone.py
-        - results/${item.preset}/seeds.json # written by hand
-      outs:
-        - results/${item.preset}/plants.json
+        - results/code/grow.json
+        - results/${item.preset}/seeds.json
 """
 
 
-def test_declaring_exchanges_code_and_leaves_all_else(garden):
+def written() -> dict[str, dict[str, str]]:
+    """What the lists say by the files as they are now."""
+    closure.rendered.cache_clear()
+    closure._hash.cache_clear()
+    closure._tree.cache_clear()
+    closure._imports.cache_clear()
+    closure._named_files.cache_clear()
+    closure.write_lists()
+    return {path.stem: json.loads(path.read_text()) for path in Path("results/code").iterdir()}
+
+
+def test_lists_have_a_hash_of_each_file_for_each_kind_that_depends_on_its_list(garden):
     Path("dvc.yaml").write_text(PIPELINE)
-    closure.declare()
-    listed = "".join(f"        - {path}\n" for path in closure.dependencies("python -m marval grow x"))
-    assert Path("dvc.yaml").read_text() == PIPELINE.replace("        - marval/gone.py\n", listed)
-    closure.declare()
-    assert Path("dvc.yaml").read_text() == PIPELINE.replace("        - marval/gone.py\n", listed)
+    lists = written()
+    assert lists.keys() == {"grow"}
+    assert lists["grow"].keys() == {str(path) for path in closure.closure("marval.stages.grow")}
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "changes"),
+    [
+        ("marval/garden/roses.py", "SIZE = 2", True),
+        ("marval/garden/roses.py", '"""A rose."""\nSIZE = (\n    1\n)  # petals', False),
+        ("marval/garden/roses.py", 'SIZE = 1\ndef grow():\n    return "up"', True),
+        ("marval/garden/tools/shapes/flat.json", "[]", True),
+        ("marval/garden/tools/shapes/README.md", "more prose", False),
+        ("marval/garden/settings.py", "SIZE = 2", False),
+        ("marval/garden/idle.py", "SIZE = 2", False),
+    ],
+)
+def test_a_list_changes_with_statements_of_its_own_files_alone(garden, path, text, changes):
+    Path("dvc.yaml").write_text(PIPELINE)
+    before = written()
+    Path(path).write_text(text)
+    assert (written() != before) is changes
 
 
 def stages(root: Path) -> dict[str, dict]:
@@ -122,19 +138,16 @@ def stages(root: Path) -> dict[str, dict]:
     return {name: body.get("do", body) for name, body in content.items()}
 
 
-def declared(root: Path) -> dict[str, list[str]]:
-    """Stage -> the code among its dependencies."""
-    return {
-        name: [dep for dep in body["deps"] if dep.split("/")[0] in graph.CODE]
-        for name, body in stages(root).items()
-    }
+def listed(root: Path) -> dict[str, list[Path]]:
+    """Stage -> the code that it depends on."""
+    return {name: closure.files_of(body["cmd"]) for name, body in stages(root).items() if name != "code"}
 
 
-def test_declared_code_is_the_derived_one(root, monkeypatch):
-    """Where this fails, `python -m marval code` writes the right lists."""
-    monkeypatch.chdir(root)
+def test_every_stage_depends_on_its_own_list(root):
     for name, body in stages(root).items():
-        assert declared(root)[name] == closure.dependencies(body["cmd"]), name
+        code = [dep for dep in body["deps"] if dep.startswith("results/code/")]
+        assert code == ([] if name == "code" else [f"results/code/{name}.json"])
+        assert not [dep for dep in body["deps"] if dep.split("/")[0] in closure.CODE and name != "code"]
 
 
 @pytest.mark.parametrize(
@@ -161,15 +174,15 @@ def test_declared_code_is_the_derived_one(root, monkeypatch):
         ("reports/templates", {"report", "latency_report"}, {"evaluate", "sample"}),
     ],
 )
-def test_stages_depend_on_what_their_numbers_depend_on(root, path, there, absent):
-    within = {
-        name for name, code in declared(root).items() if any(Path(path).is_relative_to(dep) for dep in code)
-    }
+def test_stages_depend_on_what_their_numbers_depend_on(root, monkeypatch, path, there, absent):
+    monkeypatch.chdir(root)
+    within = {name for name, code in listed(root).items() if any(dep.is_relative_to(path) for dep in code)}
     assert within >= there
     assert not within & absent
 
 
-def test_prose_makes_no_stage_stale(root):
-    folders = {root / dep for code in declared(root).values() for dep in code if (root / dep).is_dir()}
-    assert folders
-    assert not [path for folder in folders for path in folder.rglob("*.md")]
+def test_prose_makes_no_stage_stale(root, monkeypatch):
+    """Neither as part of a list, nor for DVC, which watches whole packages for the lists."""
+    monkeypatch.chdir(root)
+    assert not [path for code in listed(root).values() for path in code if path.suffix == ".md"]
+    assert "*.md" in (root / ".dvcignore").read_text().split()

@@ -82,7 +82,7 @@ def test_files(tmp_path: Path) -> None:
 
 
 def with_halves(value: float, halves: list[float], sha256: str = "h") -> dict:
-    return row(value, 1.0, halves={"sha256": sha256, "values": [halves]})
+    return row(value, 1.0, halves=[{"sha256": sha256, "values": halves}])
 
 
 def test_equal_halves_are_compared_half_by_half() -> None:

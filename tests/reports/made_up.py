@@ -25,7 +25,11 @@ QUALITY = {
     "teacher-4": (1.2, 3.5, 0.998, 9.7),
     "teacher-2": (1.8, 2.0, 0.999, 9.8),
     "teacher-1": (2.25, 0.9, 1.0, 9.9),
+    "teacher-raster": (0.87, 5.8, 0.984, 9.5),
+    "teacher-centre-out": (0.88, 5.8, 0.984, 9.5),
+    "inpainted-teacher-100": (0.7, 5.6, 0.99, 9.6),
     "marval": (0.9, 5.1, 0.99, 9.55),
+    "inpainted-marval": (0.71, 5.4, 0.99, 9.6),
     "marval-w1": (1.3, 8.6, 0.95, 9.1),
     "marval-w2": (3.6, 2.4, 0.998, 9.8),
     "marval-w4": (6.9, 1.1, 1.0, 9.9),
@@ -38,6 +42,9 @@ QUALITY = {
 SCORES = {
     "teacher-100": {"clip_score": 54.1},
     "marval": {"clip_score": 54.1, "image_reward": 0.42, "pick_score": 86.9},
+    "marval-w1": {"clip_score": 50.2, "image_reward": 0.21, "pick_score": 84.0},
+    "marval-w2": {"clip_score": 56.9, "image_reward": 0.46, "pick_score": 88.0},
+    "marval-w4": {"clip_score": 58.0, "image_reward": 0.47, "pick_score": 87.0},
     "marval-rl": {"clip_score": 55.6, "image_reward": 0.55, "pick_score": 88.6},
 }
 # {variant: {metric: mean over seeds}}
@@ -59,6 +66,7 @@ TITLES = {
 REWARD = "pick_score"
 HIGHER = {"frechet_distance": False, "within_class_variance": None}
 JITTER = np.array([-1.0, 0.2, 0.8])  # of the three seeds; each metric shuffles it
+HALVES = 30
 
 
 def metric_row(
@@ -69,6 +77,7 @@ def metric_row(
     jitter = np.random.default_rng(turn).permutation(JITTER) * np.random.default_rng(turn).uniform(0.6, 1.4)
     values = [float(mean + size * j) for j in jitter[: len(seeds)]]
     reach = 2 * size + 1e-3
+    draws = np.random.default_rng(turn).normal(0, size / 2, (len(values), HALVES))
     judge = JUDGES.get(name, "digits-cnn")
     role = {"role": "training reward" if name == REWARD else "unseen judge"} if name in JUDGES else {}
     return {
@@ -80,6 +89,10 @@ def metric_row(
         "n": 1000,
         "seeds": seeds,
         "values": values,
+        "halves": [
+            {"sha256": "halves", "values": (value + draw).tolist()}
+            for value, draw in zip(values, draws, strict=True)
+        ],
         "higher_is_better": HIGHER.get(name, True),
         "judge": judge,
         "judge_sha256": f"{judge}-sha",
@@ -123,6 +136,7 @@ def speed_row(
         "flops": 2e9 if taught else 1e9,
         "dtype": "float32",
         "peak_memory_mb": 300.4,
+        **({"head_evaluations": 8 * steps} if mode == "eager" else {}),
     }
 
 
@@ -146,6 +160,8 @@ def role(name: str) -> str:
         "marval-rl": "reinforced",
         "marval-raster": "order",
         "marval-centre-out": "order",
+        "teacher-raster": "order",
+        "teacher-centre-out": "order",
     }
     by_start = {"teacher-": "teacher", "marval-w": "guidance"}
     return roles.get(name) or next((r for start, r in by_start.items() if name.startswith(start)), "ablation")
@@ -155,9 +171,10 @@ def settings() -> dict[str, Any]:
     """In the form of results/digits/settings.json."""
     variants: dict[str, Any] = {}
     for name in MEANS:
-        if name == "real":
+        if name == "real" or name.startswith("inpainted"):
             continue
-        steps = int(name.split("-")[1]) if name.startswith("teacher") else None
+        taught = name.startswith("teacher")
+        steps = (100 if role(name) == "order" else int(name.split("-")[1])) if taught else None
         own = name if name.startswith(("marval-w", "marval-rl", "marval-no")) else "marval"
         variants[name] = {
             "role": role(name),
@@ -165,13 +182,14 @@ def settings() -> dict[str, Any]:
             "diffusion_steps": steps or 1,
             "guidance": 2.0 if steps else 1.0,
             "ar_steps": 4 if name == "marval-k4" else 8,
-            "order": name.removeprefix("marval-") if role(name) == "order" else "random",
+            "order": name.split("-", 1)[1] if role(name) == "order" else "random",
             "seeds": SEEDS,
         }
     scales = {"marval": 1.2, "marval-w1": 1.0, "marval-w2": 2.0, "marval-w4": 4.0, "marval-no-l2": 1.2}
     return {
         "name": "made-up",
         "seeds": SEEDS,
+        "teachers": {str(seed): seed for seed in SEEDS},
         "prepare": {"data": "mnist-5k", "size": 32},
         "judges": {"kind": "small"},
         "distill": {"variants": {name: {"guidance": w} for name, w in scales.items()}},

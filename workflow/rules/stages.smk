@@ -74,7 +74,7 @@ def rule_of(stage, graph, presets, settings, changed):
     section = presets[stage.preset].resources if stage.preset else {}
     usage = resources_of(section, stage.kind)
     threads = stage_threads(settings.get(stage.preset, {}), stage.kind)
-    made = [*graph.inputs(stage), *graph.settings_files(stage)]
+    made = [*graph.inputs(stage), *graph.other_files(stage)]
     return StageRule(
         address=stage.address,
         # an ancient input keeps Snakemake from looking whether anything else is new

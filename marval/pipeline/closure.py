@@ -1,7 +1,7 @@
 """Which code the numbers of a stage depend on: what its program imports, directly or not.
 
-The stage `code` of dvc.yaml writes for each kind of stage what that is and a hash of each file, results/code/KIND.json; a stage
-depends on its own list, so that DVC runs it again when a file of the list changes, and never for another. Left out is plumbing,
+The stage `code` of dvc.yaml writes for each program what that is and a hash of each file, results/code/PROGRAM.json; a stage
+depends on its program's list, so that DVC runs it again when a file of the list changes, and never for another. Left out is plumbing,
 which changes no number, and settings, which reach a stage as resolved values (results/PRESET/settings.json). Of code the syntax
 counts, without comments and docstrings: a word in a comment must not cost three days of training.
 """
@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from marval.artifacts import replacing
-from marval.pipeline.graph import CODE_LISTS, commands
+from marval.pipeline.graph import CODE_LISTS
 from marval.pipeline.hashes import digest
 
 CODE = ("marval", "metrics", "reports")  # the project's packages
@@ -32,29 +32,35 @@ SETTINGS = ".settings"  # modules of this name hold fields and checks, and nothi
 PROSE = ".md"
 RESOLVES = "marval.stages.settings"  # depends on everything that settings go through
 MODULE = re.compile(rf"({'|'.join(CODE)})(\.\w+)+(:\w+)?")  # of a registry: a module, or MODULE:CLASS
-REPORT_COMMAND = re.compile(r"^python -m reports ")
-STAGE_COMMAND = re.compile(r"^python -m marval (\w+)")
+STAGES = Path("marval/stages")
+OTHERS = {"report": "reports.__main__", "runs": RESOLVES}
 
 
 def write_lists() -> None:
-    """Write results/code/KIND.json for every kind of stage that dvc.yaml has."""
+    """Write results/code/PROGRAM.json for every program that stages run."""
     shutil.rmtree(CODE_LISTS, ignore_errors=True)
     CODE_LISTS.mkdir(parents=True)
-    for kind, command in commands().items():
-        with replacing(CODE_LISTS / f"{kind}.json") as temporary:
-            temporary.write_text(rendered(command))
+    for name in programs():
+        with replacing(CODE_LISTS / f"{name}.json") as temporary:
+            temporary.write_text(rendered(name))
+
+
+def programs() -> dict[str, str]:
+    """{name: module}: those in marval/stages, the report, and what writes the lists of runs.yaml."""
+    stages = {path.stem: f"marval.stages.{path.stem}" for path in sorted(STAGES.glob("*.py"))}
+    return {name: module for name, module in stages.items() if name != "__init__"} | OTHERS
 
 
 @functools.cache
-def rendered(command: str) -> str:
-    """The text of the list of the stage that `command` runs, by the code as it is now."""
-    return json.dumps({str(path): _hash(path) for path in files_of(command)}, indent=1) + "\n"
+def rendered(name: str) -> str:
+    """The text of a program's list, by the code as it is now."""
+    return json.dumps({str(path): _hash(path) for path in files_of(name)}, indent=1) + "\n"
 
 
-def files_of(command: str) -> list[Path]:
-    """Files, relative to the repository, that a stage's numbers depend on."""
-    program = _program(command)
-    return sorted(closure(program, everything=program == RESOLVES))
+def files_of(name: str) -> list[Path]:
+    """Files, relative to the repository, that a program's numbers depend on."""
+    module = programs()[name]
+    return sorted(closure(module, everything=module == RESOLVES))
 
 
 def closure(program: str, everything: bool = False) -> set[Path]:
@@ -71,14 +77,6 @@ def closure(program: str, everything: bool = False) -> set[Path]:
             waiting += _imports(module)
     files = {path for module in found if (path := _path(module)) and _has_code(path)}
     return files | {data for file in files for data in _named_files(file)}
-
-
-def _program(command: str) -> str:
-    if REPORT_COMMAND.match(command):
-        return "reports.__main__"
-    if (stage := STAGE_COMMAND.match(command)) and _path(f"marval.stages.{stage[1]}"):
-        return f"marval.stages.{stage[1]}"
-    return RESOLVES  # commands of the pipeline itself
 
 
 def _is_left_out(module: str) -> bool:

@@ -18,7 +18,7 @@ from marval.pipeline.reading import read_yaml
 
 PIPELINE = Path("dvc.yaml")
 RECORDS = "records"  # the folder of run records: outputs beside a stage's results
-CODE_LISTS = Path("results/code")  # KIND.json: the code that a stage of this kind depends on
+CODE_LISTS = Path("results/code")  # PROGRAM.json: the code that a program's numbers depend on
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Stage:
 
     @property
     def code(self) -> Path | None:
-        """The list of the code that it depends on, a dependency; None for a stage that makes these lists."""
+        """Its program's list of code, a dependency; None for the stage that makes these lists."""
         return next((path for path in self.dependencies if path.parent == CODE_LISTS), None)
 
     @property
@@ -115,12 +115,6 @@ def _graph(lists: Mapping[str, Mapping[str, Item]], whole: bool) -> Graph:
         elif whole:
             stages.append(_resolved(kind, "", {}, body))
     return Graph(stages)
-
-
-def commands() -> dict[str, str]:
-    """{kind: command} of all stages in dvc.yaml whose code is listed; names are not filled in."""
-    stages = {kind: body.get("do", body) for kind, body in read_yaml(PIPELINE)["stages"].items()}
-    return {kind: body["cmd"] for kind, body in stages.items() if f"{CODE_LISTS}/{kind}.json" in body["deps"]}
 
 
 def stage_kinds() -> list[str]:

@@ -94,7 +94,7 @@ class State:
         known = {Path(dep["path"]): dep.get("md5") for dep in recorded}
         listed = [f"{path}, which it depends on now" for path in stage.dependencies if path not in known]
         compared = [
-            self._compared_code(stage, path, known[path])
+            self._compared_code(path, known[path])
             if path.parent == CODE_LISTS
             else self._compared(path, known[path])
             for path in stage.dependencies
@@ -114,11 +114,11 @@ class State:
             ),
         ]
 
-    def _compared_code(self, stage: Stage, path: Path, recorded: str | None) -> str:
+    def _compared_code(self, path: Path, recorded: str | None) -> str:
         """The change of its code, if there is one: as the list would be now, whether or not it has been written."""
         if self._lists_are_current and path.is_file():
             return self._compared(path, recorded)
-        now = hashlib.md5(rendered(stage.command).encode()).hexdigest()
+        now = hashlib.md5(rendered(path.stem).encode()).hexdigest()
         return "" if now == recorded else f"its code ({path})"
 
     @functools.cached_property
@@ -183,5 +183,5 @@ def fingerprint(stage: Stage, settings: Mapping[Path, Any]) -> str:
     for path in stage.data:
         state.update(f"{path}:{digest(path)}".encode())
     if stage.code is not None:
-        state.update(rendered(stage.command).encode())
+        state.update(rendered(stage.code.stem).encode())
     return state.hexdigest()[:16]

@@ -12,9 +12,9 @@ from marval.pipeline.graph import Graph, Stage
 from marval.pipeline.state import NEVER_RUN, State, fingerprint
 
 SETTINGS = Path("results/settings.json")
-# code: lists the code of `copy`, which is nothing here; copy: reads an input and a parameter; double: a folder of two files;
+# code: lists the code of a report, which is nothing here; copy: reads an input and a parameter; double: a folder of two files;
 # join: reads the folder
-LIST = Path("results/code/copy.json")
+LIST = Path("results/code/report.json")
 STAGES = {
     "code": Stage(
         kind="code",

@@ -1,9 +1,9 @@
 """Which code the numbers of a stage depend on: what its program imports, directly or not.
 
 The stage `code` of dvc.yaml writes for each program what that is and a hash of each file, results/code/PROGRAM.json; a stage
-depends on its program's list, so that DVC runs it again when a file of the list changes, and never for another. Left out is plumbing,
-which changes no number, and settings, which reach a stage as resolved values (results/PRESET/settings.json). Of code the syntax
-counts, without comments and docstrings: a word in a comment must not cost three days of training.
+depends on its program's list, so that DVC runs it again when a file of the list changes, and never for another. Left out is
+plumbing, which changes no number, and settings, which reach a stage as resolved values (results/PRESET/settings.json). Of code
+the syntax counts, without comments and docstrings: a word in a comment must not cost three days of training.
 """
 
 from __future__ import annotations

@@ -51,6 +51,9 @@ def garden(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text.replace("\n        ", "\n"))
     monkeypatch.chdir(tmp_path)
+    forget()
+    yield
+    forget()
 
 
 def test_closure_is_what_the_numbers_depend_on(garden):
@@ -79,13 +82,15 @@ def test_everything_has_settings_and_plumbing_as_well(garden):
     }
 
 
+def forget() -> None:
+    """What was known of files by their names."""
+    for known in (closure.rendered, closure._hash, closure._tree, closure._imports, closure._named_files):
+        known.cache_clear()
+
+
 def written() -> dict[str, dict[str, str]]:
     """What the lists say by the files as they are now."""
-    closure.rendered.cache_clear()
-    closure._hash.cache_clear()
-    closure._tree.cache_clear()
-    closure._imports.cache_clear()
-    closure._named_files.cache_clear()
+    forget()
     closure.write_lists()
     return {path.stem: json.loads(path.read_text()) for path in Path("results/code").iterdir()}
 

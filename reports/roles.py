@@ -37,9 +37,9 @@ class Roles:
             settings.get("variants") or timed_alone.get("variants") or {}
         )
         self._roles = {name: Role(variant["role"]) for name, variant in self.variants.items()}
-        teachers = settings.get("teachers") or {}
+        seeds, teachers = settings.get("seeds") or [], settings.get("teacher_seeds") or []
         # {seed of a student: seed of its teacher}
-        self.taught_by: dict[int, int] = {int(seed): int(teacher) for seed, teacher in teachers.items()}
+        self.taught_by: dict[int, int] = dict(zip(seeds, teachers, strict=False))
         self._distilled = (settings.get("distill") or {}).get("variants") or {}
         for role in SINGLE:
             if len(self.named(role)) > 1:

@@ -84,7 +84,7 @@ class Preset(Config):
     teacher_seeds: list[int] | None = Field(
         None,
         min_length=1,
-        description="of the teachers; fewer than `seeds`: each teaches as many. Default: `seeds`",
+        description="of the teachers, which teach equally many of `seeds`, in order; default: `seeds`",
     )
     prompt: str = Field(pattern=r"\{name\}", description="template with {name} for the entity")
     one_step_t: int = Field(
@@ -230,7 +230,7 @@ def _names_are_defined(preset: Preset) -> None:
 
 def _seeds_are_trained(preset: Preset) -> None:
     own = preset.teacher_seeds or []
-    if preset.teacher.official and len(own) > 1:
+    if preset.teacher.official and len(set(own)) > 1:
         raise ValueError(f"teacher_seeds is {own}, but there is one official teacher: leave it out")
     if len(own) > len(preset.seeds):
         raise ValueError(f"teacher_seeds has {len(own)} entries, more than the {len(preset.seeds)} of seeds")
@@ -317,7 +317,7 @@ def resolved_settings(preset: AnyPreset) -> dict[str, Any]:
     """All settings with every default filled in, as JSON has them: what stages depend on, and what reports read."""
     settings = preset.model_dump(mode="json", exclude={"resources"})
     if isinstance(preset, Preset):
-        settings["teachers"] = {str(seed): teacher for seed, teacher in preset.teachers.items()}
+        settings["teacher_seeds"] = list(preset.teachers.values())
         for name, variant in settings["variants"].items():
             variant["seeds"] = preset.variant_seeds(name)
         for section in ("distill", "reinforce"):

@@ -189,7 +189,7 @@ def settings() -> dict[str, Any]:
     return {
         "name": "made-up",
         "seeds": SEEDS,
-        "teachers": {str(seed): seed for seed in SEEDS},
+        "teacher_seeds": SEEDS,
         "prepare": {"data": "mnist-5k", "size": 32},
         "judges": {"kind": "small"},
         "distill": {"variants": {name: {"guidance": w} for name, w in scales.items()}},

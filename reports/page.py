@@ -60,6 +60,7 @@ def render(
             claims=[_claim(claim, evidence[claim.id]) for claim in claims],
             findings=[_claim(finding, evidence[finding.id]) for finding in findings],
             scope_note=_scope_note(results, paper, claims),
+            seeds_note=_seeds_note(results),
             measures_quality=results.measures_quality,
             split=[sentence for sentence in map(split, _claimed(results, paper)) if sentence],
             others=_others(results, paper),
@@ -118,6 +119,18 @@ def _scope_note(results: Results, paper: Paper, claims: list[Claim]) -> str:
         f"The preset {results.preset} is not the paper's setting ({'; '.join(scope.differs)}): {rest} tested on a stand-in. "
         "A proxy can support or contradict the method, not the paper's numbers."
     )
+
+
+def _seeds_note(results: Results) -> str:
+    """Whether what is judged has seeds on which settings were chosen; empty where the preset does not say."""
+    chosen, judged = (results.settings.get(key) or [] for key in ("tuned_on", "seeds"))
+    if not chosen:
+        return ""
+    listed, ours = (", ".join(map(str, seeds)) for seeds in (chosen, judged))
+    if both := sorted(set(chosen) & set(judged)):
+        them = ", ".join(map(str, both))
+        return f"Settings were chosen on seeds {listed}, and of these {them} are judged here: no verdict is independent of that."
+    return f"Settings were chosen on seeds {listed}; the seeds judged here, {ours}, were held back from every choice."
 
 
 def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:

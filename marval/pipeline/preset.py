@@ -86,6 +86,7 @@ class Preset(Config):
         min_length=1,
         description="of the teachers, which teach equally many of `seeds`, in order; default: `seeds`",
     )
+    tuned_on: list[int] = Field([], description="seeds on which settings were chosen; verdicts want others")
     prompt: str = Field(pattern=r"\{name\}", description="template with {name} for the entity")
     one_step_t: int = Field(
         ge=0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.figures import batches, frontiers, sample_size, shares, speedups
+from reports.figures import batches, diversity, frontiers, sample_size, shares, speedups
 from reports.figures.hacking import reward_hacking
 from reports.figures.style import Drawing, style
 from reports.figures.training import training_curves
@@ -16,6 +16,7 @@ FIGURES = (
     frontiers.against_diffusion_steps,
     frontiers.against_ar_steps,
     frontiers.against_guidance,
+    diversity.against_diversity,
     speedups.speedup_by_regime,
     batches.time_by_batch,
     shares.component_shares,

@@ -36,6 +36,8 @@ def all_tables(results: Results, paper: Paper, provenance: Provenance) -> dict[s
         costs.stage_kinds(results),
         costs.stages(results, provenance),
         trust.hacking(),
+        trust.variance(),
+        trust.lag(),
         trust.judges(),
         costs.calibration(results, provenance),
     ]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
+from reports.claims.compare import DISTANCE
 from reports.intervals import Estimate, difference
 from reports.paper import command
 from reports.roles import Role
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Table, plain
+from reports.variance import components
 
 
 class TrustTables(Cells):
@@ -49,6 +53,56 @@ class TrustTables(Cells):
                     f"{name}: from step {watch.step} on something contradicts the training reward ({reasons})."
                 )
         return notes
+
+    def variance(self) -> Table:
+        """Components of the scatter of log distance."""
+        student, tuned = (self.results.scores(role).get(DISTANCE) for role in (Role.STUDENT, Role.REINFORCED))
+        found = []
+        if student:
+            found = components(student.estimate, tuned.estimate if tuned else None, self.roles.taught_by)
+        rows = [
+            {
+                "what varies": part.name,
+                "standard deviation of log distance": Cell(
+                    part.estimate, self.provenance.source(student.file) if student else None
+                ),
+                "degrees of freedom": plain(part.degrees or None, decimals=0),
+            }
+            for part in found
+        ]
+        return Table.of(
+            "variance",
+            "Where the scatter of the student's Fréchet distance comes from: nested variance components.",
+            rows,
+            notes=[
+                "Drawing images: from random halves. The others are what is left of their mean square without it; the interval "
+                "is the mean square's chi-square interval, with the other components held fixed: a rough one.",
+            ],
+        )
+
+    def lag(self) -> Table:
+        """Whether the auxiliary network followed the student: with its exact score the mean of L1 is zero."""
+        rows = []
+        for name, columns in self.results.curves.items():
+            first, second = columns.get("loss_l1"), columns.get("loss_l2")
+            if first and second and columns.get("loss_auxiliary"):
+                parts = [slice(k * len(first) // 4, (k + 1) * len(first) // 4) for k in range(4)]
+                rows.append(
+                    {"model": name}
+                    | {
+                        f"quarter {k}": plain(abs(_mean(first[part])) / _mean(second[part]), decimals=2)
+                        for k, part in enumerate(parts, 1)
+                        if first[part] and _mean(second[part]) > 0
+                    }
+                )
+        return Table.of(
+            "lag",
+            "The auxiliary network's lag: |mean L1| over mean L2 in each quarter of the distillation.",
+            rows,
+            notes=[
+                "L1 is zero on average if the auxiliary network has the student's exact score: 0 is no lag."
+            ],
+        )
 
     def paper_rows(self) -> Table:
         """The paper's own system-level table and that of MAR's authors."""
@@ -98,3 +152,9 @@ class TrustTables(Cells):
 def _estimate(row: dict[str, Any]) -> Estimate:
     low, high = (float("nan") if row.get(key) is None else float(row[key]) for key in ("ci_low", "ci_high"))
     return Estimate(float(row["value"]), low, high)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Of what was logged."""
+    known = [x for x in values if math.isfinite(x)]
+    return sum(known) / len(known) if known else math.nan

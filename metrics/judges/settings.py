@@ -47,7 +47,7 @@ class EfficientNetConfig(JudgeConfig):
         default=64,
         ge=32,
         le=224,
-        description="pixels that the network sees. 32, 40 and 48 rank damages of 32-pixel digits as well, in half the time or less",
+        description="pixels that the network sees. 32, 40 and 48 rank damages of 32-pixel digits alike, in half the time",
     )
     projected: int = Field(
         default=32,

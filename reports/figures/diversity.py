@@ -52,7 +52,7 @@ def against_diversity(results: Results, paper: Paper) -> Drawing | None:
     figure.axes[0].legend()
     caption = (
         "Does reward fine-tuning do more than guidance? Unseen judges against within-class variance; the students of every "
-        "guidance scale are a line. A fine-tuned model above it scores higher than a student of the same diversity; one on it has "
+        "guidance scale are a line. A fine-tuned model above it scores higher than a student as diverse; one on it has "
         "only narrowed the images."
     )
     return finish(figure, "judges-diversity", caption, "; ".join(words))

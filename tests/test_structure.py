@@ -21,6 +21,7 @@ ALLOWED = {
     },
     "marval.sampling": {
         "marval.sampling", "marval.models", "marval.noise", "marval.masking", "marval.objectives", "marval.config",
+        "marval.artifacts", "marval.progress",
     },
     "marval.training": {
         "marval.training", "marval.batches", "marval.processes.group", "marval.config", "marval.errors", "marval.progress",
@@ -49,7 +50,7 @@ ALLOWED = {
     },
     "marval.plan": {
         "marval.plan", "marval.pipeline", "marval.costs", "marval.timing", "marval.weights", "marval.data", "marval.models",
-        "marval.errors",
+        "marval.masking", "marval.errors",
     },
     "marval.stages": {"marval", "metrics"},
     "metrics": {"metrics"},
@@ -181,14 +182,16 @@ def test_light_reader_agrees_with_dvc(root, tmp_path, monkeypatch):
 READS = {
     "variant_seeds": {"variants"},  # the seeds of each are written out in the resolved settings
     "models": {"distill", "reinforce"},
-    "model_seeds": {"seeds", "distill", "reinforce"},
+    "model_seeds": {"seeds", "teacher_seeds", "distill", "reinforce"},
+    "teachers": {"seeds"},
+    "first_teacher": {"seeds"},
     "trained_tokenizer": {"tokenizer"},
     "official_tokenizer": {"tokenizer"},
 }
 # parameters that depend on the item: published weights replace one of two trainings
 TEMPLATED = {"${item.variant}": {"tokenizer", "teacher"}}
-# the first seed is in the name of a file that these make or depend on
-IN_A_NAME = {"official": {"seeds"}, "speed": {"seeds"}}
+# a teacher's seed is in the name of a file that these make or depend on
+IN_A_NAME = {name: {"seeds"} for name in ("official", "speed", "distill", "reinforce")}
 
 
 def is_preset(node: ast.AST) -> bool:

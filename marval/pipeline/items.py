@@ -95,7 +95,7 @@ def _items(preset: AnyPreset) -> Iterator[tuple[str, Item]]:
     yield from _tokenizer_and_judges(preset)
     if preset.teacher.official:
         file = str(path_of(preset.teacher.official))
-        model = f"{TEACHER}/seed-{preset.model_seeds(TEACHER)[0]}"
+        model = f"{TEACHER}/seed-{preset.first_teacher}"
         yield "official", {**base, "variant": TEACHER, "file": file, "model": model}
     else:
         yield from (("teachers", {**base, "seed": seed}) for seed in preset.model_seeds(TEACHER))
@@ -119,7 +119,7 @@ def _reproduction(preset: Preset) -> Item:
     show = preset.showcase
     return {
         "preset": preset.name,
-        "teacher": preset.model_seeds(TEACHER)[0],
+        "teacher": preset.first_teacher,
         "shown_model": f"{show.model}/seed-{show.seed}",
         "shown_variant": show.variant,
     }

@@ -162,6 +162,11 @@ class Preset(Config):
         own = self.teacher_seeds or ([self.seeds[0]] if self.teacher.official else self.seeds)
         return {seed: own[i * len(own) // len(self.seeds)] for i, seed in enumerate(self.seeds)}
 
+    @property
+    def first_teacher(self) -> int:
+        """The seed of the first teacher."""
+        return self.teachers[self.seeds[0]]
+
     def model_seeds(self, model: str) -> list[int]:
         """Seeds with which a model is trained."""
         if model == TEACHER:

@@ -22,7 +22,7 @@ def run(context: Context, variant: str) -> None:
     if variant == TEACHER:
         name, path = (
             str(preset.teacher.official),
-            context.output(files.model(TEACHER, preset.model_seeds(TEACHER)[0])),
+            context.output(files.model(TEACHER, preset.first_teacher)),
         )
         require([name])
         save_mar(read_official(path_of(name), preset.teacher.model), path)

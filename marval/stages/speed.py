@@ -25,9 +25,7 @@ def run(context: Context) -> None:
     preset, config = context.preset, context.preset.speed
     files = context.files
     seed_construction(0)
-    model = (
-        MAR(read_mar_config(files.model(TEACHER, preset.model_seeds(TEACHER)[0]))).eval().to(here().device)
-    )
+    model = MAR(read_mar_config(files.model(TEACHER, preset.first_teacher))).eval().to(here().device)
     tokenizer = random_tokenizer(read_tokenizer_config(files.tokenizer))
     subject = Subject(model, tokenizer.to(here().device), preset.sample, preset.one_step_t)
     variants = {name: preset.variants[name] for name in config.variants}

@@ -98,7 +98,7 @@ def test_full_digits_differ_in_seeds_and_variants_alone(root, monkeypatch):
         (
             "marval: {guidance: 1.2}",
             "marval: {guidance: 1.2, seeds: [3]}",
-            ["seeds of marval: no teacher is trained with [3]", "`seeds` is [0]"],
+            ["seeds of marval: [3] are not among the preset's", "`seeds` is [0]"],
         ),
         ("steps: 2,", "steps: 2, rewarded_after: 9,", ["rewarded_after is 9, more than"]),
         ("t_low: 20", "t_low: 990", ["t_low 990 must be below t_high 980"]),

@@ -80,6 +80,7 @@ def test_a_variant_of_the_base_can_be_removed_and_defaults_return(root, presets)
             "base": "smoke",
             "variants": {"teacher-4": None},
             "speed": {"variants": ["marval"]},
+            "inpaint": None,
             "teacher": {"label_drop": None},
         },
     )
@@ -171,7 +172,40 @@ def test_seeds_come_from_the_variant_its_model_or_the_preset(root, presets):
         "teacher-1": [0, 1, 2],
         "marval": [1, 2],
         "marval-rl": [2],
+        "marval-raster": [1, 2],
+        "teacher-raster": [0, 1, 2],
     }
+
+
+@pytest.mark.parametrize(
+    ("teachers", "taught"),
+    [
+        (None, {10: 10, 11: 11, 12: 12, 13: 13}),
+        ([10], {10: 10, 11: 10, 12: 10, 13: 10}),
+        ([10, 12], {10: 10, 11: 10, 12: 12, 13: 12}),
+        ([10, 13, 12], {10: 10, 11: 10, 12: 13, 13: 12}),
+    ],
+)
+def test_teachers_teach_equal_shares_of_the_seeds_in_order(root, presets, teachers, taught):
+    smoke = yaml.safe_load((root / "workflow/presets/smoke.yaml").read_text())
+    presets(smoke={**smoke, "seeds": [10, 11, 12, 13], "teacher_seeds": teachers} | show(smoke, 10))
+    preset = load_preset("smoke")
+    assert preset.teachers == taught
+    assert preset.variant_seeds("teacher-4") == list(dict.fromkeys(taught.values()))
+    resolved = resolved_settings(preset)
+    assert resolved["teacher_seeds"] == list(taught.values())
+    assert Preset.model_validate(resolved).teachers == taught
+
+
+def show(smoke, seed):
+    return {"showcase": {**smoke["showcase"], "seed": seed}}
+
+
+def test_more_teachers_than_seeds_are_refused(root, presets):
+    smoke = yaml.safe_load((root / "workflow/presets/smoke.yaml").read_text())
+    presets(smoke={**smoke, "teacher_seeds": [0, 1]})
+    with pytest.raises(UserError, match="teacher_seeds has 2 entries, more than the 1 of seeds"):
+        load_preset("smoke")
 
 
 def test_claims_that_no_variant_can_answer_are_named(root, monkeypatch):

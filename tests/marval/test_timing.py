@@ -135,3 +135,23 @@ def test_latency_settings_name_what_is_wrong():
     ):
         with pytest.raises(ValidationError, match=words):
             LatencyScale(regimes=[regime], **common)
+
+
+def test_evaluations_of_the_head_are_counted_while_it_samples(subject):
+    """One for each AR step of the student, one for each of its diffusion steps for the teacher; not read off the settings."""
+    rows = measure(subject, VARIANTS, ["eager", "optimised"], batch=2, repetitions=1)
+    counted = {(row["variant"], row["mode"]): row.get("head_evaluations") for row in rows}
+    assert counted == {
+        ("teacher-3", "eager"): 12,
+        ("teacher-3", "optimised"): None,
+        ("marval", "eager"): 4,
+        ("marval", "optimised"): None,
+    }
+
+
+def test_a_sampler_that_evaluates_twice_is_found_out(subject, monkeypatch):
+    job = ImageJob(subject, VARIANTS["marval"], "eager", 2)
+    job.build()
+    inner = job.inner
+    monkeypatch.setattr(job, "inner", lambda *given: (inner(*given), inner(*given))[1])
+    assert job.head_evaluations() == 8

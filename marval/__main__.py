@@ -185,6 +185,7 @@ def _run_stage(
 ) -> None:
     """Run the program of a stage: alone, as one of several processes, or in as many as share its work."""
     from marval.pipeline.graph import find_stage
+    from marval.pipeline.preset import stage_processes
     from marval.pipeline.run import stage_run, stage_share
     from marval.processes.group import here, leave
 
@@ -196,7 +197,8 @@ def _run_stage(
         leave()
         return
     with stage_run(stage) as context:
-        processes = workers.wanted() if hasattr(program, "parallelism") else 1
+        shared = stage_processes(context.settings, options.command)
+        processes = workers.wanted(shared) if hasattr(program, "parallelism") else 1
         if processes > 1:
             processes = min(processes, program.parallelism(context, **key))
         if processes > 1:

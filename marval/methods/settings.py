@@ -45,7 +45,10 @@ class TeacherTraining(Config):
     ema: float = Field(ge=0, lt=1)
     snapshots: int = Field(4, gt=0, description=SNAPSHOTS)
     scale: Scale = Scale()
-    threads: int = Field(1, gt=0)
+    threads: int = Field(1, gt=0, description="of each process")
+    processes: int = Field(
+        1, gt=0, description="that share the batch on a machine without GPUs; with GPUs there is one for each"
+    )
 
 
 class DistillTraining(Config):

@@ -336,3 +336,9 @@ def stage_threads(settings: Mapping[str, Any], kind: str) -> int:
     """CPU threads of a stage, from resolved settings: they may change the last bit of a result, so they are a setting."""
     section = settings.get(kind) or {}
     return section.get("training", section).get("threads", 1)
+
+
+def stage_processes(settings: Mapping[str, Any], kind: str) -> int:
+    """Processes that share a stage's work where there are no GPUs, likewise; on GPUs there is one for each."""
+    section = settings.get(kind) or {}
+    return section.get("training", section).get("processes", 1)

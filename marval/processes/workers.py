@@ -33,15 +33,15 @@ def is_one_of_several() -> bool:
     return "LOCAL_RANK" in os.environ
 
 
-def wanted() -> int:
-    """How many processes a stage that can share its work should be started in."""
+def wanted(without_gpus: int = 1) -> int:
+    """How many processes a stage that can share its work should be started in; `without_gpus`: its settings' choice there."""
     if is_one_of_several():
         return 1
     import torch
 
     gpus, asked = torch.cuda.device_count(), os.environ.get(PROCESSES)
     if asked is None:
-        return max(1, gpus)
+        return gpus or without_gpus
     if not asked.isdecimal() or int(asked) < 1:
         raise UserError(f"{PROCESSES} is {asked!r}: set it to a number of processes from 1 up, or unset it")
     if gpus and int(asked) > gpus:

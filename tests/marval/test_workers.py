@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from marval.errors import UserError
+from marval.pipeline.preset import stage_processes
 from marval.processes import workers
 
 # the second process makes a mistake; the first then fails as one does whose peer is gone: it reads the pipe to its end
@@ -109,3 +110,17 @@ def test_one_of_several_processes_starts_no_more(monkeypatch):
     assert workers.wanted() == 3
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert workers.wanted() == 1
+
+
+def test_without_gpus_the_settings_say_how_many_processes_share_a_stage(monkeypatch):
+    for name in ("LOCAL_RANK", workers.PROCESSES):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert workers.wanted(2) == 2
+    assert stage_processes({"teacher": {"processes": 2}}, "teacher") == 2
+    assert stage_processes({"distill": {"training": {}}}, "distill") == 1
+    monkeypatch.setenv(workers.PROCESSES, "3")
+    assert workers.wanted(2) == 3
+    monkeypatch.delenv(workers.PROCESSES)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    assert workers.wanted(2) == 4

@@ -19,7 +19,7 @@ from marval.pipeline import items
 from marval.pipeline.files import settings_path
 from marval.pipeline.graph import active_graph
 from marval.pipeline.missing import message, nodes_of, outlook
-from marval.pipeline.preset import load_preset, resolved_settings, stage_threads
+from marval.pipeline.preset import load_preset, resolved_settings, stage_processes, stage_threads
 from marval.pipeline.resources import resources_of
 from marval.pipeline.roles import warnings
 from marval.pipeline.state import State
@@ -73,7 +73,8 @@ def rule_of(stage, graph, presets, settings, changed):
     """One stage for Snakemake. Times of its inputs do not count; a stamp that is newer than all outputs says that it has changed."""
     section = presets[stage.preset].resources if stage.preset else {}
     usage = resources_of(section, stage.kind)
-    threads = stage_threads(settings.get(stage.preset, {}), stage.kind)
+    own = settings.get(stage.preset, {})
+    threads = stage_threads(own, stage.kind) * stage_processes(own, stage.kind)
     made = [*graph.inputs(stage), *graph.other_files(stage)]
     return StageRule(
         address=stage.address,

@@ -37,17 +37,17 @@ def sample_tokens(
     masked_count = positions - known_count
     masked = first_masked(draws.order, masked_count)
     tokens = torch.zeros_like(draws.start) if known is None else known * masked.logical_not()[..., None]
-    condition = model.class_condition(labels)
+    condition, branches = model.class_condition(labels), 1
+    if guidance != 1:  # both branches are one batch, as in MAR
+        condition, branches = torch.cat([condition, model.null_condition(batch)]), 2
     for after in unmasking_schedule(positions, ar_steps, masked_count):
-        z = model(tokens, masked, condition, masked_count)
-        z_null = None
-        if guidance != 1:
-            z_null = model(tokens, masked, model.null_condition(batch), masked_count)
+        z = model(tokens.repeat(branches, 1, 1), masked.repeat(branches, 1), condition, masked_count)
         revealed = draws.order[:, after:masked_count]
+        rows = [_rows(part, revealed) for part in z.chunk(branches)]
         new = sampler(
             model.head,
-            _rows(z, revealed),
-            None if z_null is None else _rows(z_null, revealed),
+            rows[0],
+            rows[1] if branches == 2 else None,
             linear_guidance(guidance, positions, after),
             _rows(draws.start, revealed),
             draws.steps.take_along_dim(revealed[:, None, :, None], dim=2).transpose(0, 1).flatten(1, 2),

@@ -40,13 +40,15 @@ def predict(
 ) -> tuple[Tensor, Tensor]:
     """Guided noise prediction and variance interpolation, each `(T, C)`, at time `t` (0-d) for all tokens.
 
-    The variance is the conditional branch's: guidance does not touch it.
+    Both branches of guidance are one batch of the head, as in MAR. The variance is the conditional branch's: guidance does not
+    touch it.
     """
-    times = t.expand(len(x_t))
-    noise, v = head(x_t, times, z).chunk(2, dim=-1)
-    if z_null is not None:
-        noise = guided(noise, head.noise(x_t, times, z_null), scale)
-    return noise, v
+    if z_null is None:
+        noise, v = head(x_t, t.expand(len(x_t)), z).chunk(2, dim=-1)
+        return noise, v
+    both = head(x_t.repeat(2, 1), t.expand(2 * len(x_t)), torch.cat([z, z_null])).unflatten(0, (2, -1))
+    noise, v = both.chunk(2, dim=-1)
+    return guided(noise[0], noise[1], scale), v[0]
 
 
 @dataclass(frozen=True)

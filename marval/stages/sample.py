@@ -23,17 +23,19 @@ Batch = tuple[int, range]  # seed and indices of its images
 
 
 def parallelism(context: Context, variant: str) -> int:
-    """How many processes can share the work."""
-    return len(_batches(context, variant))
+    """How many processes can share the work that is left."""
+    return max(1, len(_missing(context, variant)))
 
 
 def run(context: Context, variant: str) -> None:
     """Write arr_0 (uint8 NHWC), arr_1 (labels), seed and index of every image, and the grid of the first seed."""
-    batches = _batches(context, variant)
-    _draw_batches(context, variant, [batches[k] for k in shard(len(batches))])
+    missing = _missing(context, variant)
+    wait_for_all()  # all deal out the same list: none adds to what is there before the last has looked
+    _draw_batches(context, variant, [missing[k] for k in shard(len(missing))])
     wait_for_all()
     if not here().is_first:
         return
+    batches = _batches(context, variant)
     seed = np.concatenate([np.full(len(indices), seed) for seed, indices in batches])
     index = np.concatenate([np.array(indices) for _, indices in batches])
     pixels = _collect(context, batches)
@@ -59,19 +61,23 @@ def _batches(context: Context, variant: str) -> list[Batch]:
     return [(seed, range(k, min(k + config.batch, config.images))) for seed in seeds for k in firsts]
 
 
+def _missing(context: Context, variant: str) -> list[Batch]:
+    """Batches that no earlier run has left."""
+    return [batch for batch in _batches(context, variant) if not _part(context, *batch).is_file()]
+
+
 def _part(context: Context, seed: int, indices: range) -> Path:
     return context.checkpoints / f"seed-{seed}-{indices.start:06d}.npy"
 
 
 def _draw_batches(context: Context, name: str, batches: list[Batch]) -> None:
-    """Sample what is not there yet."""
+    """Sample these."""
     preset, files = context.preset, context.files
     variant = preset.variants[name]
-    wanted = [batch for batch in batches if not _part(context, *batch).is_file()]
     tokenizer = load_tokenizer(files.tokenizer, files.normaliser).to(here().device)
-    total = sum(len(indices) for _, indices in wanted)
+    total = sum(len(indices) for _, indices in batches)
     with Progress(context.label, total=total, unit="image", shown=here().is_first) as progress:
-        for seed, group in groupby(wanted, key=lambda batch: batch[0]):
+        for seed, group in groupby(batches, key=lambda batch: batch[0]):
             model = load_mar(files.model(variant.model, seed)).to(here().device)
             sampler = fast_sampler(model, preset.sample, variant, preset.one_step_t)
             for _, indices in group:

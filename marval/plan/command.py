@@ -81,12 +81,28 @@ def _small_print(
     ]
     if isinstance(estimator, Estimator):
         notes.append(f"Training images: {estimator.images.count:,} ({estimator.images.source}).")
+        notes += [
+            _budget(name, steps, images, estimator.images.count)
+            for name, steps, images in _fine_tunings(estimator.preset)
+        ]
     limit = hardware.memory_bytes
     if any(line.needs.gpu_bytes > limit for line in lines):
         notes.append(
             f"! More than the {limit / GB:.0f} GB of an {hardware.gpu}: lower scale.micro_batch, or set activation_checkpointing."
         )
     return notes
+
+
+def _fine_tunings(preset: Preset) -> list[tuple[str, int, int]]:
+    """Variant, steps and images of each fine-tuning by a reward."""
+    section = preset.reinforce
+    return [(name, v.steps, v.steps * section.training.batch) for name, v in section.variants.items()]
+
+
+def _budget(name: str, steps: int, images: int, training_images: int) -> str:
+    """What a fine-tuning's length is in the paper's unit."""
+    epochs = f", {images / training_images:.2g} epochs" if training_images else ""
+    return f"RL: {name} is {steps:,} steps on {images:,} images{epochs}."
 
 
 def _total(preset: AnyPreset, lines: Sequence[Line], jobs: dict[str, Job], hardware: Hardware) -> str:

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share
-from marval.data.latents import LatentBatches
 from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
 from marval.methods.settings import DistillTraining, DistillVariant
 from marval.models.head import DenoisingHead
@@ -32,6 +32,9 @@ from marval.objectives.guidance import guided
 from marval.objectives.registry import OBJECTIVES
 from marval.training.loop import Update
 from marval.training.optimisation import averaged, build_optimiser
+
+if TYPE_CHECKING:
+    from marval.data.latents import LatentBatches  # reads files by pyarrow
 
 
 @dataclass(frozen=True)

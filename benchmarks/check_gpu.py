@@ -1,8 +1,8 @@
 """What only a GPU can tell, in one go: `make check-gpu`. It runs, it is right, what it takes, how fast it is.
 
 Wants torch, triton, numpy, pydantic, pyyaml, safetensors and tqdm alone: no network, no data, no weights. On one card it takes
-less than 9 minutes. `--reduced` goes through the same on a CPU with tiny networks in seconds, for tests. Exit status 1 if anything is
-wrong; times and memory are reported, not judged, but for the bounds that a training step has to keep.
+less than 9 minutes. `--reduced` goes through the same on a CPU with tiny networks in seconds, for tests. Exit status 1 if
+anything is wrong; times and memory are reported, not judged, but for the bounds that a training step has to keep.
 """
 
 from __future__ import annotations

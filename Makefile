@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup weights plan reproduce test lint clean
+.PHONY: help setup weights plan reproduce check-gpu test lint clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(INSTALLED) ## the virtual environment
 
@@ -43,6 +43,9 @@ reproduce: $(INSTALLED) ## run the active presets from data to report; PRESET=..
 	@[ -z "$(PRESET)" ] || python -m marval activate $(PRESET)
 	@snakemake
 	@python -m reports verdicts
+
+check-gpu: ## what only a GPU can tell, in 9 minutes, without the environment: PYTHON=python3 (see benchmarks/check_gpu.py)
+	@"$(PYTHON)" -m benchmarks.check_gpu
 
 test: $(INSTALLED) ## all tests, two at a time
 	@# a file's tests stay together, and so do its fixtures (loadgroup of pytest-xdist 3.8 knows no groups under pytest 9.2)

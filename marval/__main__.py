@@ -24,6 +24,15 @@ DISK_ERRORS = {
     errno.EEXIST: "something that is not a folder is in the way: move it away",
 }
 STATUS_INTERRUPTED = 130
+# what a stage holds at a time follows from these settings
+OF_MEMORY = {
+    "tokenizer": "tokenizer.batch",
+    "encode": "encode.batch",
+    "teacher": "teacher.scale.micro_batch",
+    "distill": "distill.training.scale.micro_batch",
+    "reinforce": "reinforce.training.scale.micro_batch",
+    "sample": "sample.batch",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +58,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
         )
         return STATUS_INTERRUPTED
     except Exception as error:
-        if (message := _message(error)) is None:
+        if (message := _message(error, options)) is None:
             raise
         print(f"marval: error: {message}", file=sys.stderr)
         return workers.STATUS_USER_ERROR
@@ -64,13 +73,13 @@ def _work(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return STATUS_INTERRUPTED
     except Exception as error:
-        message = _message(error)
+        message = _message(error, options)
         workers.tell_parent(error if message is None else UserError(message))
         return 1 if message is None else workers.STATUS_USER_ERROR
     return 0
 
 
-def _message(error: Exception) -> str | None:
+def _message(error: Exception, options: argparse.Namespace) -> str | None:
     """The one line about what a person can mend; None of our own bugs."""
     from metrics.errors import UserError as MetricsError
 
@@ -78,7 +87,22 @@ def _message(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         return f"{error.filename or Path.cwd()}: {DISK_ERRORS[error.errno]}"
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"{options.command}: out of memory ({_first_line(error)}): {_less_memory(options)}"
     return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or "of the host").splitlines()[0].split(". ")[0]
+
+
+def _less_memory(options: argparse.Namespace) -> str:
+    """Which setting a stage's memory follows."""
+    setting = OF_MEMORY.get(options.command)
+    if setting is None:
+        return "run it where more is free"
+    also = ", or set activation_checkpointing beside it" if setting.endswith("micro_batch") else ""
+    return f"lower {setting} in the preset {options.preset}{also}; finished work is kept"
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -151,7 +175,10 @@ def _parser() -> argparse.ArgumentParser:
         "--gpu", default="H100", metavar="NAME", help="what to estimate for (default: %(default)s)"
     )
     plan.add_argument(
-        "--utilisation", type=float, default=0.3, metavar="SHARE", help="of its rate (default: %(default)s)"
+        "--utilisation",
+        type=float,
+        metavar="SHARE",
+        help="of its rate (default: as the preset's stage speed measured, or 0.17)",
     )
     plan.add_argument(
         "--gpus", type=int, metavar="N", help="for the wall time (default: as many as a stage may use)"

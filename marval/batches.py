@@ -30,6 +30,7 @@ class Share:
     count: int
     total: int
     device: torch.device = CPU
+    alone: bool = True  # whether its process works through it in one piece
 
     @classmethod
     def whole(cls, total: int, device: torch.device = CPU) -> Share:
@@ -84,4 +85,4 @@ def shares(
     first, last = (total * k // processes for k in (process, process + 1))
     count = -(-(last - first) // (micro_batch or total))
     edges = [first + (last - first) * k // count for k in range(count + 1)]
-    return [Share(low, high - low, total, device) for low, high in pairwise(edges)]
+    return [Share(low, high - low, total, device, count == 1) for low, high in pairwise(edges)]

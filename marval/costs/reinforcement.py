@@ -57,7 +57,7 @@ def reinforce_step(
     config: ReinforceTraining, variant: ReinforceVariant, sizes: Sizes, processes: int = 1
 ) -> StepCost:
     """Generation, reward and the way back; the regularisers beside the reward are left out."""
-    share, _ = first_share(config.batch, processes, config.scale)
+    share = first_share(config.batch, processes, config.scale)
     meter = Meter(META)
     with gpu_arithmetic(config.scale.precision == "bf16"), meter:
         method = _build(config, variant, sizes)
@@ -123,7 +123,7 @@ class _Bench:
 
     def reward(self) -> Tensor:
         tokens = meta(self.images, self.model.tokens, self.model.channels).requires_grad_()
-        pictures = (self.method.tokenizer.decode(tokens).float().clamp(-1, 1) + 1) / 2
+        pictures = (self.method.decode(tokens).float().clamp(-1, 1) + 1) / 2
         return self.method.reward.score(pictures, meta(self.images, dtype=torch.int64))
 
     def part(self, run: Callable[[], Tensor]) -> Part:

@@ -71,15 +71,13 @@ def measured_step(build: Callable[[], Method], scale: Scale, processes: int) -> 
     with gpu_arithmetic(scale.precision == "bf16"), meter:
         with META:
             method = build()
-        share, several = first_share(method.batch, processes, scale)
-        drawn = None
+        share = first_share(method.batch, processes, scale)
+        drawn = method.draw(share)
         for update in method.updates:
-            if drawn is None or several:
-                drawn = method.draw(share)
             backward(update.loss(drawn))
     trained = trained_numbers(method)
     # moments are there from the second step on; gradients, while a share is computed, from the second share on
-    later = ADAM_BYTES + (GRADIENT_BYTES if several else 0)
+    later = ADAM_BYTES + (0 if share.alone else GRADIENT_BYTES)
     averages = numbers(*(average for average, _ in method.ema.values()))
     return StepCost(
         flops=meter.flops * share.total / share.count,
@@ -104,10 +102,10 @@ class _MetaShare(Share):
         return rows.to(META)
 
 
-def first_share(batch: int, processes: int, scale: Scale) -> tuple[Share, bool]:
-    """(the first micro-batch of a process's part of a batch, whether there are more)."""
+def first_share(batch: int, processes: int, scale: Scale) -> Share:
+    """The first micro-batch of a process's part of a batch."""
     count = scale.micro_batches(batch, processes)
-    return _MetaShare(0, max(1, batch // (processes * count)), batch, META), count > 1
+    return _MetaShare(0, max(1, batch // (processes * count)), batch, META, count == 1)
 
 
 class _Fixed(MaskingLaw):

@@ -6,8 +6,10 @@ What is kept of a step are its inputs and outputs, the tokens and conditions; th
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
@@ -29,6 +31,18 @@ def checkpointed(model: MAR) -> MAR:
     twin = copy.copy(model)
     twin.__class__ = _CheckpointedMAR
     return twin
+
+
+def image_by_image(decode: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """A decoder of tokens `(B, N, C)` whose activations are recomputed, and are those of one image at a time.
+
+    Those of KL-16 at 256 x 256 are larger than the network that made the tokens.
+    """
+
+    def decoded(tokens: Tensor) -> Tensor:
+        return torch.cat([checkpoint(decode, image, use_reentrant=False) for image in tokens.split(1)])
+
+    return decoded
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share
-from marval.data.latents import LatentBatches
 from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
 from marval.methods.settings import DistillTraining, DistillVariant
 from marval.models.head import DenoisingHead
@@ -33,30 +33,44 @@ from marval.objectives.registry import OBJECTIVES
 from marval.training.loop import Update
 from marval.training.optimisation import averaged, build_optimiser
 
+if TYPE_CHECKING:
+    from marval.data.latents import LatentBatches  # reads files by pyarrow
+
 
 @dataclass(frozen=True)
 class StudentSamples:
-    """One step's samples and what both losses need with them; T tokens."""
+    """One step's samples; T tokens."""
 
-    x0: Tensor  # (T, C), carries the student's graph
-    z_student: Tensor  # (T, D), detached
-    z_teacher: Tensor  # (T, D)
-    z_null: Tensor  # (T, D), the teacher's without class
+    x0: Tensor  # (T, C)
+    z: Tensor  # (T, D), the student's conditions, detached
 
 
 @dataclass(frozen=True)
 class DistillBatch:
-    """The images of a step and all its noise; the samples are computed when the first update asks for them."""
+    """The images of a step and all its noise; what the networks make of them is computed when an update first asks for it."""
 
     images: MaskedBatch
     start: Tensor  # (T, C), the student's noise
     auxiliary: list[Levels]  # for each update of the auxiliary network
     student: Levels
+    alone: bool  # whether the student's graph may be kept from the first update to the last
     generate: Callable[[MaskedBatch, Tensor], StudentSamples]
+    conditions: Callable[[MaskedBatch], tuple[Tensor, Tensor]]
+
+    @cached_property
+    def teacher(self) -> tuple[Tensor, Tensor]:
+        """The teacher's conditions `(T, D)`, with and without class."""
+        return self.conditions(self.images)
 
     @cached_property
     def samples(self) -> StudentSamples:
-        return self.generate(self.images, self.start)
+        """For the auxiliary network; where there is one piece, with the student's graph."""
+        with torch.set_grad_enabled(self.alone):
+            return self.generate(self.images, self.start)
+
+    def samples_with_graph(self) -> StudentSamples:
+        """For the student."""
+        return self.samples if self.alone else self.generate(self.images, self.start)
 
 
 class DistillMethod:
@@ -103,46 +117,56 @@ class DistillMethod:
         start = share.randn(share.total, count, channels).flatten(0, 1)
         low, high = self.config.t_low, self.config.t_high
         *auxiliary, student = (draw_levels(share, count, channels, low, high) for _ in self.updates)
-        return DistillBatch(images, start, auxiliary, student, self.generate)
+        return DistillBatch(
+            images, start, auxiliary, student, share.alone, self.generate, self.teacher_conditions
+        )
 
     def generate(self, images: MaskedBatch, start: Tensor) -> StudentSamples:
         """All masked tokens at once, in one evaluation of the student's head."""
-
-        def condition(model: MAR, embedding: Tensor) -> Tensor:
-            return images.masked_rows(model(images.tokens, images.masked, embedding, images.masked_count))
-
-        with torch.no_grad():
-            z_teacher = condition(self.teacher, self.teacher.class_condition(images.labels))
-            z_null = condition(self.teacher, self.teacher.null_condition(len(images.labels)))
-        z = condition(self.student, self.student.class_condition(images.labels))
+        z = _conditions(self.student, images, self.student.class_condition(images.labels))
         t, head = self.one_step_t, self.student.head
         time = head.time_embed(self.schedule.timesteps[t : t + 1])
         noise = _noise(head, start, time, z)
         x0 = x0_from_noise(start, noise, self.schedule.alpha[t], self.schedule.sigma[t])
-        return StudentSamples(x0, z.detach(), z_teacher, z_null)
+        return StudentSamples(x0, z.detach())
 
-    def _context(self, samples: StudentSamples) -> Tensor:
-        return samples.z_teacher if self.variant.auxiliary_context == "teacher" else samples.z_student
+    @torch.no_grad()
+    def teacher_conditions(self, images: MaskedBatch) -> tuple[Tensor, Tensor]:
+        """Of all masked tokens `(T, D)`, with and without class."""
+        embeddings = (
+            self.teacher.class_condition(images.labels),
+            self.teacher.null_condition(len(images.labels)),
+        )
+        with_class, without = (_conditions(self.teacher, images, embedding) for embedding in embeddings)
+        return with_class, without
+
+    def _context(self, batch: DistillBatch) -> Tensor:
+        return batch.teacher[0] if self.variant.auxiliary_context == "teacher" else batch.samples.z
 
     def auxiliary_loss(self, batch: DistillBatch, number: int = 0) -> dict[str, Tensor]:
         self.auxiliary.requires_grad_(True)
-        samples, levels = batch.samples, batch.auxiliary[number]
-        x_t = levels.diffuse(samples.x0.detach(), self.schedule)
+        levels = batch.auxiliary[number]
+        x_t = levels.diffuse(batch.samples.x0.detach(), self.schedule)
         time = embed_times(self.auxiliary, levels.t)
-        prediction = _noise(self.auxiliary, x_t, time, self._context(samples))
+        prediction = _noise(self.auxiliary, x_t, time, self._context(batch))
         return {"loss_auxiliary": denoising_loss(prediction, levels.noise)}
 
     def student_loss(self, batch: DistillBatch) -> dict[str, Tensor]:
         self.auxiliary.requires_grad_(False)
-        samples, t, head = batch.samples, batch.student.t, self.teacher.head
-        x_t = batch.student.diffuse(samples.x0, self.schedule)
-        auxiliary = _noise(self.auxiliary, x_t, embed_times(self.auxiliary, t), self._context(samples))
+        t, head = batch.student.t, self.teacher.head
+        x_t = batch.student.diffuse(batch.samples_with_graph().x0, self.schedule)
+        auxiliary = _noise(self.auxiliary, x_t, embed_times(self.auxiliary, t), self._context(batch))
         time = embed_times(head, t)
-        conditional, unconditional = (_noise(head, x_t, time, z) for z in (samples.z_teacher, samples.z_null))
+        conditional, unconditional = (_noise(head, x_t, time, z) for z in batch.teacher)
         teacher = guided(conditional, unconditional, self.variant.guidance)
         weight = x0_weight(self.schedule.alpha[t], self.schedule.sigma[t], self.config.weight_limit)[:, None]
         scores = Scores(auxiliary, teacher, batch.student.noise, weight)
         return self.objective.terms(scores, self.variant.distance)
+
+
+def _conditions(model: MAR, images: MaskedBatch, embedding: Tensor) -> Tensor:
+    """`(T, D)` of the masked tokens."""
+    return images.masked_rows(model(images.tokens, images.masked, embedding, images.masked_count))
 
 
 def _noise(head: DenoisingHead, x_t: Tensor, time: Tensor, z: Tensor) -> Tensor:

@@ -6,13 +6,13 @@ All that is random is drawn here, before any network runs, for the whole batch o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from marval.batches import Share
-from marval.data.latents import LatentBatches
 from marval.masking.law import MaskingLaw
 from marval.masking.orders import first_masked, random_orders
 from marval.models.head import DenoisingHead
@@ -21,6 +21,9 @@ from marval.models.transformer import gather_positions, sorted_positions
 from marval.noise import TRAINING_STEPS
 from marval.noise.conversions import diffuse
 from marval.noise.schedule import NoiseSchedule
+
+if TYPE_CHECKING:
+    from marval.data.latents import LatentBatches  # reads files by pyarrow
 
 
 @dataclass(frozen=True)

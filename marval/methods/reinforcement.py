@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share
 from marval.masking.orders import random_orders
-from marval.methods.activation_checkpointing import CheckpointedSampler, checkpointed
+from marval.methods.activation_checkpointing import CheckpointedSampler, checkpointed, image_by_image
 from marval.methods.distillation import DistillBatch, DistillMethod
 from marval.methods.settings import ReinforceTraining, ReinforceVariant
 from marval.models.mar import MAR
@@ -60,14 +60,16 @@ class ReinforceMethod:
     ) -> None:
         """All on the student's device. `distillation` of this `student`: needed where the variant gives its loss a weight."""
         self.config, self.variant, self.student, self.batch = config, variant, student.eval(), config.batch
-        self.tokenizer, self.reward, self.distillation = tokenizer, reward, distillation
+        self.reward, self.distillation = reward, distillation
         self.distilled = (
             [p.detach().clone() for p in student.parameters()] if variant.proximity_weight else []
         )
         self.model = student
+        self.decode: Callable[[Tensor], Tensor] = tokenizer.decode
         self.sampler: TokenSampler = OneStep.at(one_step_t, student.mask_token.device)
         if config.scale.activation_checkpointing:
             self.model, self.sampler = checkpointed(student), CheckpointedSampler(self.sampler)
+            self.decode = image_by_image(tokenizer.decode)
         self.ema: Mapping[str, tuple[AveragedModel, torch.nn.Module]] = {}
         optimiser = build_optimiser(student, config.optimiser)
         auxiliary = distillation.auxiliary_updates if distillation else []
@@ -90,7 +92,7 @@ class ReinforceMethod:
             self.model, self.sampler, batch.labels, batch.draws, self.config.ar_steps, 1, on_step=steps
         )
         tokens = steps[(self.variant.rewarded_after or self.config.ar_steps) - 1]
-        images = (self.tokenizer.decode(tokens).float().clamp(-1, 1) + 1) / 2
+        images = (self.decode(tokens).float().clamp(-1, 1) + 1) / 2
         terms = {"loss_reward": reward_loss(self.reward.score(images, batch.labels))}
         if self.distillation is not None and batch.distillation is not None:
             weight = self.variant.distillation_weight

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import CPU, Share
-from marval.data.latents import LatentBatches
 from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
 from marval.methods.settings import TeacherTraining
 from marval.models.mar import MAR
@@ -18,6 +18,9 @@ from marval.noise.schedule import NoiseSchedule
 from marval.objectives.diffusion import diffusion_loss
 from marval.training.loop import Update
 from marval.training.optimisation import averaged, build_optimiser
+
+if TYPE_CHECKING:
+    from marval.data.latents import LatentBatches  # reads files by pyarrow
 
 
 @dataclass(frozen=True)

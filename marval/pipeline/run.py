@@ -27,6 +27,7 @@ from marval.pipeline.graph import Stage
 from marval.pipeline.preset import LatencyPreset, Preset, load_preset, resolved_settings, stage_threads
 from marval.pipeline.reading import preset_path
 from marval.pipeline.record import record_of
+from marval.pipeline.resources import resources_of
 from marval.pipeline.state import fingerprint
 from marval.processes.group import here
 from marval.processes.nvml import energy_joules
@@ -81,6 +82,7 @@ def stage_run(stage: Stage) -> Iterator[Context]:
     folder = Path("runs") / str(stage.preset) / stage.address
     context = Context(stage, settings, folder / fingerprint(stage, _parameter_files(stage, settings)))
     _set_arithmetic(settings, stage.kind)
+    _say_without_gpu(stage)
     with _exclusive(folder), _logging(stage):
         started, clock = datetime.now(UTC), time.monotonic()
         earlier, energy = _seconds_before(context.checkpoints), energy_joules()
@@ -136,6 +138,16 @@ def _set_arithmetic(settings: dict[str, Any], kind: str) -> None:
     if on_cpu:
         # the other spelling imports the compiler, which takes seconds
         torch.set_deterministic_debug_mode("error")
+
+
+def _say_without_gpu(stage: Stage) -> None:
+    """Where a preset asks for GPUs and there is none: it is run all the same, somebody may want to try it."""
+    asked = resources_of(load_preset(str(stage.preset)).resources, stage.kind).gpus if stage.preset else None
+    if asked and here().device.type == "cpu":
+        sys.stderr.write(
+            f"{stage.address}: its preset asks for {asked} GPU{'s' if asked > 1 else ''} and none is visible: on the CPU it may "
+            f"take very long (`python -m marval plan {stage.preset}` says how much work it is)\n"
+        )
 
 
 def _require(stage: Stage) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from marval.pipeline.files import settings_path
+from marval.artifacts import read_json
+from marval.pipeline.files import Files, settings_path
 from marval.pipeline.graph import Stage, graph_of
 from marval.pipeline.items import active_presets
 from marval.pipeline.missing import nodes_of, outlook
 from marval.pipeline.preset import AnyPreset, Preset, load_preset, resolved_settings
 from marval.pipeline.resources import resources_of
 from marval.pipeline.state import State
-from marval.plan.hardware import Hardware, Job, wall_seconds
-from marval.plan.needs import Estimator, Needs, weights_bytes
+from marval.plan.hardware import ANCHOR, FLOAT32_SHARE, Hardware, Job, wall_seconds
+from marval.plan.needs import Estimator, LatencyEstimator, Needs, weights_bytes
 from marval.plan.table import Line, aligned, missing_lines, quantity, rows
 
 GB = 1e9
@@ -28,13 +29,23 @@ def _plan(preset: AnyPreset, hardware: Hardware) -> str:
     state = State(graph, {settings_path(preset.name): resolved_settings(preset)})
     found = outlook(nodes_of(graph, {preset.name: preset}), state.is_settled)
     to_run = state.to_run() - found.settled
-    estimator = Estimator(preset) if isinstance(preset, Preset) else None
+    estimator = Estimator(preset) if isinstance(preset, Preset) else LatencyEstimator(preset.latency)
+    speed = Files(preset.name).root / "speed.json"
+    given = hardware.utilisation
+    hardware = hardware.measured(read_json(speed) if speed.is_file() else [])
+    basis = (
+        "as given"
+        if given
+        else f"measured in {speed}"
+        if hardware.utilisation
+        else "MAR-L's training on an H100"
+    )
     lines, jobs = [], {}
     for address, stage in graph.stages.items():
         needed = address in to_run or address in found.waiting
-        needs = estimator.of(stage) if needed and estimator else Needs()
+        needs = estimator.of(stage) if needed else Needs()
         gpus = resources_of(preset.resources, stage.kind).gpus or 1
-        seconds = hardware.seconds(needs.flops)
+        seconds = hardware.seconds(needs.flops, needs.float32_flops)
         status = "waits" if address in found.waiting else "to run" if needed else "done"
         lines.append(Line(stage.kind, _name(stage), status, needs, gpus, seconds / 3600))
         if needed:
@@ -47,7 +58,7 @@ def _plan(preset: AnyPreset, hardware: Hardware) -> str:
             *aligned(rows(lines, hardware.memory_bytes)),
             "",
             *(["missing:", *missing_lines(missing), ""] if missing else []),
-            *_small_print(lines, estimator, hardware),
+            *_small_print(lines, estimator, hardware, basis),
             _total(preset, lines, jobs, hardware),
         ]
     )
@@ -57,16 +68,23 @@ def _name(stage: Stage) -> str:
     return f"{stage.item.get('variant', '')} {stage.item.get('seed', '')}".strip()
 
 
-def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: Hardware) -> list[str]:
+def _small_print(
+    lines: Sequence[Line], estimator: Estimator | LatencyEstimator, hardware: Hardware, basis: str
+) -> list[str]:
     rate = hardware.machine.operations / 1e12
     machine = f"what an {hardware.gpu} reaches, {rate:.0f} TFLOP/s in bfloat16"
     notes = [
-        f"FLOP: counted. GPU-hours: at {hardware.utilisation:.0%} of {machine}. GB of each GPU: estimated",
-        "from every tensor of a step. Disk: what a stage leaves, uncompressed; the total adds weights and one checkpoint, and",
-        "DVC's cache takes the results again unless the file system has reflinks. Left out: miniature judges, figures.",
+        f"FLOP: counted. GPU-hours: at {hardware.utilisation or ANCHOR:.0%} of {machine} ({basis});",
+        f"judges in float32 without TF32, at {FLOAT32_SHARE:.0%} of that rate (estimated). GB of each GPU: estimated from every",
+        "tensor of a step. Disk: what a stage leaves, uncompressed; the total adds weights and one checkpoint, and DVC's",
+        "cache takes the results again unless the file system has reflinks. Left out: miniature judges, figures.",
     ]
-    if estimator is not None:
+    if isinstance(estimator, Estimator):
         notes.append(f"Training images: {estimator.images.count:,} ({estimator.images.source}).")
+        notes += [
+            _budget(name, steps, images, estimator.images.count)
+            for name, steps, images in _fine_tunings(estimator.preset)
+        ]
     limit = hardware.memory_bytes
     if any(line.needs.gpu_bytes > limit for line in lines):
         notes.append(
@@ -75,11 +93,23 @@ def _small_print(lines: Sequence[Line], estimator: Estimator | None, hardware: H
     return notes
 
 
+def _fine_tunings(preset: Preset) -> list[tuple[str, int, int]]:
+    """Variant, steps and images of each fine-tuning by a reward."""
+    section = preset.reinforce
+    return [(name, v.steps, v.steps * section.training.batch) for name, v in section.variants.items()]
+
+
+def _budget(name: str, steps: int, images: int, training_images: int) -> str:
+    """What a fine-tuning's length is in the paper's unit."""
+    epochs = f", {images / training_images:.2g} epochs" if training_images else ""
+    return f"RL: {name} is {steps:,} steps on {images:,} images{epochs}."
+
+
 def _total(preset: AnyPreset, lines: Sequence[Line], jobs: dict[str, Job], hardware: Hardware) -> str:
     if not jobs:
         return f"Total: nothing to do; the report is results/{preset.name}/report.html"
     gpus = hardware.gpus or max(job.gpus for job in jobs.values())
-    flops, hours = sum(x.needs.flops for x in lines), sum(x.gpu_hours for x in lines)
+    flops, hours = sum(x.needs.flops + x.needs.float32_flops for x in lines), sum(x.gpu_hours for x in lines)
     passing = max(x.needs.passing_bytes for x in lines)
     disk = sum(x.needs.disk_bytes for x in lines) + passing + weights_bytes(preset.published_files)
     wall = wall_seconds(jobs, gpus) / 3600

@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Any
 
 from marval.errors import UserError
 from marval.timing.floors import MACHINES, Machine
 
-MEMORY_GB = {"H200": 141, "H100": 80, "A100": 80}  # of one; their rates are in MACHINES, under longer names
+# MAR-L with a head of 1024 x 3 trains at 254 images/s on one H100 (cached latents): what is expected where nothing was measured
+ANCHOR = 0.17
+FLOAT32_SHARE = 0.5  # of the float32 rate that judges reach, which compute without TF32: an estimate
+
+
+@dataclass(frozen=True)
+class Card:
+    """One kind of GPU; its other rates are in MACHINES."""
+
+    machine: str
+    memory_gb: int
+    float32: float  # operations in a second without tensor cores, by NVIDIA's data sheets
+
+
+CARDS = {
+    "H200": Card("H200", 141, 67e12),
+    "H100": Card("H100 80GB HBM3", 80, 67e12),
+    "A100": Card("A100-SXM4-80GB", 80, 19.5e12),
+    "A800": Card("A800-SXM4-80GB", 80, 19.5e12),
+    "L40S": Card("L40S", 48, 91.6e12),
+    "A6000": Card("RTX A6000", 48, 38.7e12),
+    "4090": Card("GeForce RTX 4090", 24, 82.6e12),
+    "3090": Card("GeForce RTX 3090", 24, 35.6e12),
+}
 
 
 @dataclass(frozen=True)
@@ -17,13 +42,13 @@ class Hardware:
     """What estimates are made for; UserError if it is not known or not possible."""
 
     gpu: str
-    utilisation: float  # share of the GPU's rate
+    utilisation: float | None = None  # share of the GPU's rate in bfloat16; None: as measured, or the anchor
     gpus: int | None = None  # None: as many as the widest stage may use
 
     def __post_init__(self) -> None:
-        if self.gpu not in MEMORY_GB:
-            raise UserError(f"--gpu is {self.gpu!r}, which is not known; known: {', '.join(MEMORY_GB)}")
-        if not 0 < self.utilisation <= 1:
+        if self.gpu not in CARDS:
+            raise UserError(f"--gpu is {self.gpu!r}, which is not known; known: {', '.join(CARDS)}")
+        if self.utilisation is not None and not 0 < self.utilisation <= 1:
             raise UserError(f"--utilisation is {self.utilisation}: give a share above 0 and up to 1")
         if self.gpus is not None and self.gpus < 1:
             raise UserError(f"--gpus is {self.gpus}: give at least 1")
@@ -31,16 +56,35 @@ class Hardware:
     @property
     def machine(self) -> Machine:
         """Rates of one GPU."""
-        return next(machine for name, machine in MACHINES.items() if name.startswith(self.gpu))
+        return MACHINES[CARDS[self.gpu].machine]
 
     @property
     def memory_bytes(self) -> float:
         """Of one GPU."""
-        return 1e9 * MEMORY_GB[self.gpu]
+        return 1e9 * CARDS[self.gpu].memory_gb
 
-    def seconds(self, flops: float) -> float:
-        """On one GPU."""
-        return flops / (self.machine.operations * self.utilisation)
+    def seconds(self, flops: float, float32_flops: float = 0.0) -> float:
+        """On one GPU: operations in the precision of trainings and samplers, and those in float32."""
+        low = flops / (self.machine.operations * (self.utilisation or ANCHOR))
+        return low + float32_flops / (CARDS[self.gpu].float32 * FLOAT32_SHARE)
+
+    def measured(self, rows: Iterable[Mapping[str, Any]]) -> Hardware:
+        """With the utilisation of the optimised sampler at its largest batch in rows of speed.json, if they are of this GPU."""
+        if self.utilisation is not None:
+            return self
+        timed = [
+            row
+            for row in rows
+            if row["mode"] == "optimised"
+            and "skipped" not in row
+            and row["device"].endswith(CARDS[self.gpu].machine)
+            and row["dtype"] == "bfloat16"
+        ]
+        largest = [row for row in timed if row["batch"] == max(other["batch"] for other in timed)]
+        if not largest:
+            return self
+        rates = [row["flops"] / row["seconds_per_image"] / self.machine.operations for row in largest]
+        return replace(self, utilisation=median(rates))
 
 
 @dataclass(frozen=True)

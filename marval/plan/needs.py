@@ -14,6 +14,7 @@ import torch
 
 from marval.costs.counting import numbers
 from marval.costs.image import Sampling, optimised, reference
+from marval.costs.image import decoding as decoding_work
 from marval.costs.inference import decoding, encoding, judging
 from marval.costs.judges import PICK_SCORE, Vision
 from marval.costs.reinforcement import Sizes, reinforce_step
@@ -26,6 +27,7 @@ from marval.pipeline.files import INPAINTED, REAL
 from marval.pipeline.graph import Stage
 from marval.pipeline.preset import Preset
 from marval.pipeline.resources import resources_of
+from marval.timing.settings import LatencyConfig
 from marval.weights import wanted
 
 FLOAT_BYTES = 4
@@ -42,6 +44,7 @@ class Needs:
     gpu_bytes: float = 0.0  # of each of its GPUs
     disk_bytes: float = 0.0  # of what it leaves
     passing_bytes: float = 0.0  # of checkpoints, while it runs
+    float32_flops: float = 0.0  # in full precision, beside `flops`: judges
 
 
 def weights_bytes(names: Iterable[str]) -> float:
@@ -75,6 +78,34 @@ def training_images(preset: Preset) -> TrainingImages:
 def held_out_images(preset: Preset) -> int:
     """Real images that are scored like samples."""
     return preset.prepare.counts(preset.teacher.model.classes).held_out
+
+
+class LatencyEstimator:
+    """Needs of the stages of a preset that only times: operations, at most; a spent budget ends the rounds earlier."""
+
+    def __init__(self, config: LatencyConfig) -> None:
+        self.config, self.scale = config, config.gpu
+
+    def of(self, stage: Stage) -> Needs:
+        """What one stage needs."""
+        if stage.kind != "latency":
+            return Needs()
+        rounds = self.scale.repetitions + 1
+        tokenizer = {
+            side: decoding_work(self.config.tokenizer, side)
+            for side in {model.side for model in self.scale.models.values()}
+        }
+        flops = 0.0
+        for regime in self.scale.regimes:
+            for name in regime.models:
+                model = self.scale.models[name]
+                for variant in self.config.variants.values():
+                    way = Sampling(regime.ar_steps, variant.diffusion_steps, variant.guidance)
+                    for mode in self.config.modes:
+                        works = (reference if mode == "eager" else optimised)(model, way).values()
+                        image = sum(work.flops for work in works) + tokenizer[model.side].flops
+                        flops += image * rounds * sum(regime.batches)
+        return Needs(flops)
 
 
 class Estimator:
@@ -183,7 +214,8 @@ class Estimator:
         if self.preset.judges.kind != "published":
             return Needs()
         once = self._once("judge", lambda: judging(self.size, JUDGE_BATCH))
-        return Needs(once.flops * self._images_of(stage.item["variant"]), once.peak_bytes)
+        flops = once.flops * self._images_of(stage.item["variant"])
+        return Needs(gpu_bytes=once.peak_bytes, float32_flops=flops)
 
     def _images_of(self, variant: str) -> int:
         if variant == REAL:

@@ -42,13 +42,14 @@ def rows(lines: Sequence[Line], memory_bytes: float) -> list[tuple[str, ...]]:
 def _row(group: list[Line], memory_bytes: float) -> tuple[str, ...]:
     first, count = group[0], len(group)
     stage = first.stage if count == 1 else f"{first.stage} x {count}"
-    on_gpu = first.needs.flops > 0
+    flops = first.needs.flops + first.needs.float32_flops
+    on_gpu = flops > 0
     mark = "!" if first.needs.gpu_bytes > memory_bytes else ""
     return (
         stage,
         ", ".join(line.name for line in group if line.name),
         first.state,
-        quantity(first.needs.flops * count) if on_gpu else "",
+        quantity(flops * count) if on_gpu else "",
         f"{first.gpu_hours * count:,.1f}" if on_gpu else "",
         str(first.gpus) if on_gpu else "",
         f"{mark}{first.needs.gpu_bytes / 1e9:.1f}" if on_gpu else "",

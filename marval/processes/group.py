@@ -17,6 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from marval.errors import UserError
+from marval.processes import gpus, nvml
+
 PATIENCE = timedelta(hours=2)  # the others wait while the first process draws samples, asks judges or writes
 BUCKET = 1 << 26  # elements that travel at once: enough for full bandwidth, few beside the weights
 
@@ -36,14 +39,32 @@ class Process:
 
 @functools.cache
 def here() -> Process:
-    """This process; the first call connects it with the others, where there are others."""
+    """This process; the first call connects it with the others, where there are others.
+
+    UserError where there are GPUs that CUDA cannot use: hours on a CPU would pass before anybody saw it.
+    """
     cuda = torch.cuda.is_available()
+    if not cuda and (devices := gpus.visible()):
+        raise UserError(_unusable(len(devices)))
     if "LOCAL_RANK" not in os.environ:
         return Process(0, 1, torch.device("cuda" if cuda else "cpu"))
     from accelerate import PartialState
 
     state = PartialState(cpu=not cuda, timeout=PATIENCE)
     return Process(state.process_index, state.num_processes, state.device)
+
+
+def _unusable(count: int) -> str:
+    """Why, as far as NVML and torch tell, and what to do."""
+    built, told = torch.version.cuda, nvml.driver()
+    wanted = f"torch {torch.__version__} is built for " + (f"CUDA {built}" if built else "CPUs alone")
+    offered = (
+        f"driver {told[0]} runs CUDA up to {told[1]}" if told else "the driver does not tell its version"
+    )
+    return (
+        f"{count} GPU{'s are' if count > 1 else ' is'} visible but CUDA cannot use {'them' if count > 1 else 'it'}: {offered}, "
+        f"{wanted}: install a driver for that CUDA (README, At full scale), or set CUDA_VISIBLE_DEVICES= to compute on the CPU"
+    )
 
 
 def shard(count: int, multiple: int = 1) -> range:

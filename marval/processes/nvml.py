@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 
 LIBRARY = "libnvidia-ml.so.1"
 MILLIJOULES = 1000
+VERSION_BYTES = 80  # NVML's own bound for the driver's version
 
 
 def device_count() -> int:
@@ -25,6 +26,16 @@ def energy_joules() -> float | None:
     with suppress(OSError, AttributeError), _opened() as library:
         taken = [_energy(library, index) for index in range(_count(library))]
         return sum(taken) if taken else None
+    return None
+
+
+def driver() -> tuple[str, str] | None:
+    """The driver's version, and the newest CUDA that it can run ("13.0"); None where NVML does not tell."""
+    with suppress(OSError, AttributeError), _opened() as library:
+        version, cuda = ctypes.create_string_buffer(VERSION_BYTES), ctypes.c_int()
+        _checked(library.nvmlSystemGetDriverVersion(version, VERSION_BYTES))
+        _checked(library.nvmlSystemGetCudaDriverVersion_v2(ctypes.byref(cuda)))
+        return version.value.decode(), f"{cuda.value // 1000}.{cuda.value % 1000 // 10}"
     return None
 
 

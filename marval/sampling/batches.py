@@ -1,5 +1,7 @@
 """Images drawn in batches, each kept beside the checkpoints when it is done: an interrupted run goes on from them.
 
+Several processes deal out what is missing; all must have looked before the first of them adds to it.
+
 A batch is the seed of the model that draws it and the indices of its images, which decide their randomness.
 """
 
@@ -22,25 +24,22 @@ def batches_of(seeds: Iterable[int], images: int, size: int) -> list[Batch]:
     return [(seed, range(k, min(k + size, images))) for seed in seeds for k in range(0, images, size)]
 
 
+def missing(folder: Path, batches: Sequence[Batch]) -> list[Batch]:
+    """Those that no earlier run has left."""
+    return [batch for batch in batches if not _path(folder, *batch).is_file()]
+
+
 def keep(
     folder: Path, batches: Sequence[Batch], draw_with: Callable[[int], Draw], progress: Progress
 ) -> None:
-    """Draw what is not there yet. `draw_with`: of a seed what draws with its model; asked once for consecutive batches."""
+    """Draw and keep these. `draw_with`: of a seed what draws with its model; asked once for consecutive batches."""
     last, draw = None, None
     for seed, indices in batches:
-        path = _path(folder, seed, indices)
-        if path.is_file():
-            continue
         if draw is None or seed != last:
             last, draw = seed, draw_with(seed)
-        with replacing(path) as temporary:
+        with replacing(_path(folder, seed, indices)) as temporary:
             np.save(temporary, draw(indices))
         progress.advance(len(indices))
-
-
-def missing(folder: Path, batches: Sequence[Batch]) -> int:
-    """How many images are still to be drawn."""
-    return sum(len(indices) for seed, indices in batches if not _path(folder, seed, indices).is_file())
 
 
 def collect(folder: Path, batches: Sequence[Batch]) -> np.ndarray:

@@ -19,7 +19,7 @@ from marval.sampling.tables import DenoisingStep
 
 AMPLIFICATION = 10.0
 # modulations held at once: what stays in a core's second-level cache, or what makes a GPU's products large enough
-HELD_BYTES = {"cpu": 1 << 20, "cuda": 1 << 26}
+HELD_BYTES = {"cpu": 1 << 20, "cuda": 1 << 26, "meta": 1 << 26}  # meta: what a GPU would do
 
 
 @dataclass(frozen=True)

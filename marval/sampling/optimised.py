@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -30,6 +31,17 @@ class ARStep:
     after: int
     before: int
     scale: Tensor
+
+
+class _State(NamedTuple):
+    """The images under way, sorted by their orders; graphs refer to these very tensors."""
+
+    start: Tensor  # (B, N, C) noise
+    done: Tensor  # (B, N, C), filled from the tail
+    canvas: Canvas
+
+    def start_of(self, step: ARStep) -> Tensor:
+        return self.start[:, step.after : step.before].flatten(0, 1)
 
 
 class OptimisedSampler:
@@ -90,33 +102,51 @@ class OptimisedSampler:
     def generate(self, run: Runner, first: Tensor, labels: Tensor, draws: Draws) -> Tensor:
         """The tokens; every shape follows from those of the arguments, and nothing is asked of the host.
 
-        `run` is called with keys that begin with the component's name: encoder, decoder, head.
+        An AR step is one function for `run` where the head is evaluated once. A chain has thousands of kernels: it is a function
+        of its own, which the AR steps that predict equally many tokens share.
         """
-        backbone, order = self.backbone, draws.order
-        start, noise = self._sorted(draws)
-        canvas = Canvas(*run.keep(backbone.canvas(self._embeddings(labels), order)))
-        done = torch.empty_like(start)
+        order, (start, noise) = draws.order, self._sorted(draws)
+        canvas = self.backbone.canvas(self._embeddings(labels), order)
+        kept = run.keep([start, torch.empty_like(start), *canvas])
+        state = _State(kept[0], kept[1], Canvas(*kept[2:]))
         for step in self.plan:
             after, before = step.after, step.before
-            if before == self.config.tokens:
-                rows = _at(first, order[:, after:before])
+            first_rows = [_at(first, order[:, after:before])] if before == self.config.tokens else []
+            if self.chain.drawn:
+                rows = (
+                    first_rows[0]
+                    if first_rows
+                    else run(("transformer", before), partial(self._rows, state, step))
+                )
+                of_step = noise[:, :, after:before].flatten(1, 2)
+                inputs = rows.flatten(0, 2), step.scale, state.start_of(step), of_step
+                self._reveal(state, step, run(("head", before - after), self.tokens, *inputs))
             else:
-                encode = partial(backbone.encode, canvas, before)
-                decode = partial(backbone.decode, canvas, after, before)
-                rows = run(("decoder", before), decode, run(("encoder", before), encode))
-            new = run(
-                ("head", before - after),
-                self.chain,
-                rows.flatten(0, 2),
-                step.scale,
-                start[:, after:before].flatten(0, 1),
-                noise[:, :, after:before].flatten(1, 2),
-            ).unflatten(0, (len(labels), -1))
-            done[:, after:before] = new
-            if after:
-                backbone.reveal(canvas, new, after, before)
+                run(("AR step", before), partial(self._whole_step, state, step), *first_rows)
         inverse = order.argsort(dim=1)
-        return done.gather(1, inverse[..., None].expand_as(done))
+        return state.done.gather(1, inverse[..., None].expand_as(state.done))
+
+    def _whole_step(self, state: _State, step: ARStep, *first_rows: Tensor) -> Tensor:
+        rows = first_rows[0] if first_rows else self._rows(state, step)
+        start = state.start_of(step)
+        return self._reveal(state, step, self.tokens(rows.flatten(0, 2), step.scale, start, start[None, :0]))
+
+    def tokens(self, rows: Tensor, scale: Tensor, start: Tensor, noise: Tensor) -> Tensor:
+        """`TokenChain` of this sampler."""
+        return self.chain(rows, scale, start, noise)
+
+    def _rows(self, state: _State, step: ARStep) -> Tensor:
+        """The projected conditions `(B, M, G, W)` of what is predicted now."""
+        encoded = self.backbone.encode(state.canvas, step.before)
+        return self.backbone.decode(state.canvas, step.after, step.before, encoded)
+
+    def _reveal(self, state: _State, step: ARStep, new: Tensor) -> Tensor:
+        """Put the new tokens `(B M, C)` where they belong."""
+        tokens = new.unflatten(0, (len(state.done), -1))
+        state.done[:, step.after : step.before] = tokens
+        if step.after:
+            self.backbone.reveal(state.canvas, tokens, step.after, step.before)
+        return tokens
 
     def runner(self, batch: int) -> Runner:
         """Graphs are recorded for one batch size; those of another are dropped."""

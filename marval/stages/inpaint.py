@@ -41,9 +41,9 @@ class HeldOut:
 
 
 def parallelism(context: Context, variant: str) -> int:
-    """How many processes can share the work."""
+    """How many processes can share the work that is left."""
     images = len(read_npz(context.files.held_out)["arr_1"])
-    return len(_batches(context, variant, images))
+    return max(1, len(missing(context.checkpoints, _batches(context, variant, images))))
 
 
 @torch.no_grad()
@@ -54,8 +54,10 @@ def run(context: Context, variant: str) -> None:
     tokenizer = load_tokenizer(files.tokenizer, files.normaliser).to(here().device)
     known = HeldOut(_encoded(tokenizer, real["arr_0"]), torch.from_numpy(real["arr_1"]))
     batches = _batches(context, variant, len(known.labels))
-    mine = [batches[k] for k in shard(len(batches))]
-    total = missing(context.checkpoints, mine)
+    left = missing(context.checkpoints, batches)
+    wait_for_all()
+    mine = [left[k] for k in shard(len(left))]
+    total = sum(len(indices) for _, indices in mine)
     with Progress(context.label, total=total, unit="image", shown=here().is_first) as progress:
         keep(context.checkpoints, mine, partial(_draw_with, context, settings, tokenizer, known), progress)
     wait_for_all()

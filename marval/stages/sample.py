@@ -23,17 +23,19 @@ from marval.sampling.settings import SampleVariant
 
 
 def parallelism(context: Context, variant: str) -> int:
-    """How many processes can share the work."""
-    return len(_batches(context, variant))
+    """How many processes can share the work that is left."""
+    return max(1, len(missing(context.checkpoints, _batches(context, variant))))
 
 
 def run(context: Context, variant: str) -> None:
     """Write arr_0 (uint8 NHWC), arr_1 (labels), seed and index of every image, and the grid of the first seed."""
     batches = _batches(context, variant)
-    mine = [batches[k] for k in shard(len(batches))]
+    left = missing(context.checkpoints, batches)
+    wait_for_all()
+    mine = [left[k] for k in shard(len(left))]
     settings = context.preset.variants[variant]
     tokenizer = load_tokenizer(context.files.tokenizer, context.files.normaliser).to(here().device)
-    total = missing(context.checkpoints, mine)
+    total = sum(len(indices) for _, indices in mine)
     with Progress(context.label, total=total, unit="image", shown=here().is_first) as progress:
         keep(context.checkpoints, mine, partial(_draw_with, context, settings, tokenizer), progress)
     wait_for_all()

@@ -29,9 +29,9 @@ def run(context: Context) -> None:
     tokenizer = random_tokenizer(read_tokenizer_config(files.tokenizer))
     subject = Subject(model, tokenizer.to(here().device), preset.sample, preset.one_step_t)
     variants = {name: preset.variants[name] for name in config.variants}
-    total = len(config.batches) * (config.repetitions + 1)
+    total = len(config.batches) * len(variants) * len(config.modes) * (config.repetitions + 1)
     rows = []
-    with Progress(context.label, total=total, unit="round") as progress:
+    with Progress(context.label, total=total, unit="run") as progress:
         for batch in config.batches:
             rows += measure(
                 subject,
@@ -39,7 +39,8 @@ def run(context: Context) -> None:
                 config.modes,
                 batch,
                 config.repetitions,
-                after_round=lambda: progress.advance(1),
+                config.budget_seconds or float("inf"),
+                after_run=lambda: progress.advance(1),
             )
     write_json(context.output("speed.json"), rows)
     sys.stderr.write(table(rows) + "\n")

@@ -9,9 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from marval.sampling.graphs import Function, Key, Runner
 from marval.timing.floors import synchronise
 
 CONFIDENCE = 0.95
@@ -23,7 +21,7 @@ def interleaved(
     repetitions: int,
     device: torch.device,
     budget: float = float("inf"),
-    after_round: Callable[[], None] = lambda: None,
+    after_run: Callable[[], None] = lambda: None,
 ) -> dict[K, list[float]]:
     """Seconds of each work in `repetitions` rounds; no round is begun when `budget` seconds have passed, except the first."""
     seconds: dict[K, list[float]] = {name: [] for name in works}
@@ -37,7 +35,7 @@ def interleaved(
             work()
             synchronise(device)
             seconds[name].append(time.perf_counter() - start)
-        after_round()
+            after_run()
     return seconds
 
 
@@ -52,7 +50,7 @@ def median_interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def fits(work: Callable[[], object], device: torch.device) -> bool:
-    """Run `work` to warm up; False if the memory is too small for it."""
+    """Run `work` to warm up; False if the memory is too small for it. What it holds then is the caller's to let go."""
     try:
         work()
     except (RuntimeError, MemoryError) as error:
@@ -60,22 +58,8 @@ def fits(work: Callable[[], object], device: torch.device) -> bool:
             error
         ):
             raise
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
         return False
     return True
-
-
-class Watched:
-    """A runner that adds up the seconds of each component."""
-
-    def __init__(self, run: Runner, device: torch.device, totals: MutableMapping[str, float]) -> None:
-        self.run, self.device, self.totals = run, device, totals
-        self.keep = run.keep
-
-    def __call__(self, key: Key, function: Function, *inputs: Tensor) -> Tensor:
-        with added(self.totals, key[0], self.device):
-            return self.run(key, function, *inputs)
 
 
 @contextmanager

@@ -28,7 +28,8 @@ class Machine:
     source: str
 
 
-# bfloat16, dense; by what `torch.cuda.get_device_name` has in it
+# bfloat16 with sums in float32, dense; by what `torch.cuda.get_device_name` ends with (a "Ti" or "Laptop GPU" is another machine)
+SHEET = "peak rates of NVIDIA's data sheet: "
 MACHINES = {
     "H200": Machine(
         790e12, 4.3e12, "measured: a product of two random 8192 x 8192 matrices, and a copy on the device"
@@ -36,7 +37,16 @@ MACHINES = {
     "H100 80GB HBM3": Machine(
         798e12, 3.0e12, "measured: a product of two random 8192 x 8192 matrices, and a copy on the device"
     ),
-    "A100-SXM4-80GB": Machine(312e12, 2.039e12, "NVIDIA's data sheet of the A100 80GB SXM: peak rates"),
+    "A100-SXM4-80GB": Machine(312e12, 2.039e12, f"{SHEET}A100 80GB SXM"),
+    "A800-SXM4-80GB": Machine(312e12, 2.039e12, f"{SHEET}A800 80GB SXM"),
+    "L40S": Machine(362e12, 0.864e12, f"{SHEET}L40S"),
+    "RTX A6000": Machine(154.8e12, 0.768e12, f"{SHEET}RTX A6000"),
+    "GeForce RTX 4090": Machine(
+        165.2e12, 1.008e12, f"{SHEET}GeForce RTX 4090 (Ada architecture's white paper)"
+    ),
+    "GeForce RTX 3090": Machine(
+        71e12, 0.936e12, f"{SHEET}GeForce RTX 3090 (GA102 architecture's white paper)"
+    ),
 }
 
 
@@ -55,7 +65,7 @@ def machine_of(device: torch.device, dtype: torch.dtype, weight_bytes: int) -> M
     """
     if device.type == "cuda" and dtype is torch.bfloat16:
         name = torch.cuda.get_device_name(device)
-        known = next((machine for key, machine in MACHINES.items() if key in name), None)
+        known = next((machine for key, machine in MACHINES.items() if name.endswith(key)), None)
         if known:
             return known
     return measured(device, dtype, weight_bytes)

@@ -2,14 +2,19 @@
 
 `eager` is the reference, step by step as it is written; `optimised` gives the same tokens. Both end in pixels; drawing the noise
 is not part of either. Where the preset's precision is bf16 the reference runs under autocast. Time does not depend on weights.
+
+On a CPU, which others may use too, all samplers of a batch size take turns. On a GPU one at a time is built, timed and let go:
+the graphs and activations of several do not fit beside each other.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,16 +25,18 @@ from marval.costs.image import Sampling, Works, decoding, optimised, reference
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
 from marval.sampling.draws import draw_images
+from marval.sampling.graphs import Direct
 from marval.sampling.images import DECODE_BATCH, balanced_labels, token_sampler
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
 from marval.sampling.settings import SampleConfig, SampleVariant
-from marval.timing.clock import Watched, added, fits, interleaved, median_interval, watched_method
+from marval.timing.clock import added, fits, interleaved, median_interval, watched_method
 from marval.timing.floors import Machine, floor_seconds, machine_of
 from marval.timing.settings import Mode
 from marval.timing.table import Row
 
-MEGABYTE = 1 << 20
+MEGABYTE, GIGABYTE = 1 << 20, 1e9
+K = TypeVar("K")
 
 
 @dataclass(frozen=True)
@@ -79,6 +86,14 @@ class ImageJob:
         if self.mode == "optimised":
             ar_steps, guidance = variant.ar_steps, variant.guidance
             self.fast = OptimisedSampler(subject.model, self.inner, ar_steps, guidance, subject.dtype)
+
+    def release(self) -> None:
+        """Let go of everything that `build` made, graphs and their memory included."""
+        for name in ("draws", "labels", "inner", "fast"):
+            self.__dict__.pop(name, None)
+        if self.subject.device.type == "cuda":
+            gc.collect()  # a sampler that failed is held by the frames of its error
+            torch.cuda.empty_cache()
 
     def warm_up(self) -> None:
         """Build and run once; on a GPU this measures the peak of memory, beside the model's own weights."""
@@ -132,26 +147,40 @@ class ImageJob:
         return calls
 
     def shares(self) -> dict[str, float]:
-        """Share of a run's time in the transformer's encoder and decoder, the head, and the tokenizer's decoder."""
-        model, device = self.subject.model, self.subject.device
-        totals: dict[str, float] = {}
-        with added(totals, "whole", device):
+        """Share of a run's time in the transformer's encoder and decoder, the head, and the tokenizer's decoder.
+
+        Without graphs, which hold several components each.
+        """
+        device, totals = self.subject.device, dict[str, float]()
+        with added(totals, "whole", device), contextlib.ExitStack() as stack:
+            for owner, method, name in self._components():
+                stack.enter_context(watched_method(owner, method, name, totals, device))
             if self.mode == "eager":
-                with (
-                    watched_method(model, "encode", "encoder", totals, device),
-                    watched_method(model, "decode", "decoder", totals, device),
-                    watched_method(model.head, "forward", "head", totals, device),
-                ):
-                    tokens = self._plain()
+                tokens = self._plain()
             else:
                 with torch.inference_mode():
-                    run = Watched(self.fast.runner(self.batch), device, totals)
                     first = self.fast.first_conditions(self.labels)
-                    tokens = self.fast.generate(run, first, self.labels, self.draws)
+                    tokens = self.fast.generate(Direct(), first, self.labels, self.draws)
             with added(totals, "tokenizer", device):
                 self._pixels(tokens)
         whole = totals.pop("whole")
         return {name: round(seconds / whole, 4) for name, seconds in totals.items()}
+
+    def _components(self) -> list[tuple[object, str, str]]:
+        """Owner, method and name of what computes each."""
+        if self.mode == "eager":
+            model = self.subject.model
+            return [
+                (model, "encode", "encoder"),
+                (model, "decode", "decoder"),
+                (model.head, "forward", "head"),
+            ]
+        fast = self.fast
+        return [
+            (fast.backbone, "encode", "encoder"),
+            (fast.backbone, "decode", "decoder"),
+            (fast, "tokens", "head"),
+        ]
 
 
 def measure(
@@ -161,29 +190,65 @@ def measure(
     batch: int,
     repetitions: int,
     budget: float = float("inf"),
-    after_round: Callable[[], None] = lambda: None,
+    after_run: Callable[[], None] = lambda: None,
 ) -> list[Row]:
-    """One row for each variant and mode at one batch size; a row with `skipped` where the memory is too small."""
-    jobs = {
-        (name, mode): ImageJob(subject, variant, mode, batch)
-        for name, variant in variants.items()
-        for mode in modes
-    }
-    fitting = {key: job for key, job in jobs.items() if fits(job.warm_up, subject.device)}
-    after_round()
-    seconds = interleaved(fitting, repetitions, subject.device, budget, after_round)
+    """One row for each variant and mode at one batch size; a row with `skipped` where the memory is too small for it alone.
+
+    budget: seconds for all; `after_run` is called after every run, the first and untimed one of each included.
+    """
+    together = turns([(name, mode) for name in variants for mode in modes], subject.device)
     rows: list[Row] = []
-    for (name, mode), job in jobs.items():
-        row = _named(name, job)
-        if (name, mode) in fitting:
-            taken = np.array(seconds[name, mode]) / batch
-            row |= _timed(taken) | {"shares": job.shares()} | _bounds(job)
+    for group in together:
+        jobs = {key: ImageJob(subject, variants[key[0]], key[1], batch) for key in group}
+        rows += _measured(subject, jobs, repetitions, budget / len(together), after_run)
+    return rows
+
+
+def turns(names: Sequence[K], device: torch.device) -> list[list[K]]:
+    """What is in memory together and takes turns."""
+    return [list(names)] if device.type == "cpu" else [[name] for name in names]
+
+
+def _measured(
+    subject: Subject,
+    jobs: dict[tuple[str, Mode], ImageJob],
+    repetitions: int,
+    budget: float,
+    after_run: Callable[[], None],
+) -> list[Row]:
+    """Of samplers that take turns; at the end none of them holds anything."""
+    fitting: dict[tuple[str, Mode], ImageJob] = {}
+    skipped: dict[tuple[str, Mode], str] = {}
+    for key, job in jobs.items():
+        room = _room(subject.device)
+        if fits(job.warm_up, subject.device):
+            fitting[key] = job
+        else:
+            job.release()
+            skipped[key] = f"a batch of {job.batch} does not fit in memory{room}"
+        after_run()
+    seconds = interleaved(fitting, repetitions, subject.device, budget, after_run)
+    rows: list[Row] = []
+    for key, job in jobs.items():
+        row = _named(key[0], job)
+        if key in fitting:
+            row |= _timed(np.array(seconds[key]) / job.batch) | {"shares": job.shares()} | _bounds(job)
             if job.mode == "eager":
                 row["head_evaluations"] = job.head_evaluations()
         else:
-            row |= {"skipped": f"a batch of {batch} does not fit in memory"}
+            row |= {"skipped": skipped[key]}
         rows.append(row)
+    for job in jobs.values():
+        job.release()
     return rows
+
+
+def _room(device: torch.device) -> str:
+    """What a GPU had left for a sampler, for who wonders whether others were on it."""
+    if device.type != "cuda":
+        return ""
+    free, total = torch.cuda.mem_get_info(device)
+    return f": {free / GIGABYTE:.0f} of {total / GIGABYTE:.0f} GB were free"
 
 
 def _named(name: str, job: ImageJob) -> Row:

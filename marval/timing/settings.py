@@ -23,6 +23,9 @@ class SpeedConfig(Config):
     repetitions: int = Field(
         ge=3, le=1000, description="timed rounds; each times every variant in every mode once"
     )
+    budget_seconds: float | None = Field(
+        None, gt=0, description="no further round of a batch size after this time; null: all rounds"
+    )
     threads: int = Field(1, gt=0)
 
 

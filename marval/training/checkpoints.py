@@ -41,7 +41,8 @@ class CheckpointStore:
         if not self.path.is_file():
             return None
         try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            # mapped: eight processes of one machine would else hold eight copies, of 17 GB each for MAR-H
+            state = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
         except Exception as error:
             logging.getLogger("marval").warning("%s is damaged (%s); starting over", self.path, error)
             self.path.unlink(missing_ok=True)

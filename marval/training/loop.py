@@ -110,19 +110,21 @@ def fit(
 def _train_step(method: Method, mine: list[Share], scale: Scale, seed: int, step: int) -> dict[str, Tensor]:
     """All updates and averages; this process's part of the logged figures.
 
-    A share that is the process's only one is drawn once for all updates, and they share what it computes. Of several each is
-    drawn again for every update, to the same values, so that no two are in memory together.
+    A share is drawn once for all updates, and they share what it computes; a method keeps no graph with one of several (see
+    `Share.alone`), so that no two are in memory together.
     """
     figures: dict[str, Tensor] = {}
-    batch = None
-    for update in method.updates:
+    batches: dict[int, Any] = {}  # by the share's first image
+    for number, update in enumerate(method.updates, 1):
         update.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for share in mine:
-            if batch is None or len(mine) > 1:
+            if share.first not in batches:
                 seed_step(seed, step)
-                batch = method.draw(share)
+                batches[share.first] = method.draw(share)
+            if number == 1 or not share.alone:
                 seed_dropout(seed, step, share.first)
+            batch = batches[share.first] if number < len(method.updates) else batches.pop(share.first)
             with autocast(scale.precision, share.device):
                 terms = {name: values.mean() for name, values in update.loss(batch).items()}
             _backward(torch.stack(list(terms.values())), share)

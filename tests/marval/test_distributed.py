@@ -144,8 +144,9 @@ def test_dropout_has_a_stream_for_each_piece(tmp_path):
 
     method.generate = generate
     miniature.train(method, tmp_path, Scale(micro_batch=5), steps=1)
-    updates = len(method.updates)
-    assert seen[:3] * updates == seen, "a piece is computed alike for every update"
+    assert seen[:3] * 2 == seen, (
+        "a piece is computed alike for the auxiliary network and, with its graph, for the student"
+    )
     assert len(set(seen)) == 3
     seed_step(1, 0)
     assert not {torch.rand(()).item() for _ in range(1000)} & set(seen)

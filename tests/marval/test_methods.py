@@ -6,6 +6,7 @@ import torch
 from marval.batches import Share
 from marval.data.latents import LatentBatches
 from marval.masking.law import MaskingLaw
+from marval.methods.activation_checkpointing import image_by_image
 from marval.methods.distillation import DistillMethod
 from marval.methods.masked import draw_masked
 from marval.methods.reinforcement import ReinforceMethod
@@ -27,7 +28,7 @@ from marval.objectives.gsim import denoising_loss
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import fit
 from marval.training.optimisation import build_optimiser
-from marval.training.settings import OptimiserConfig
+from marval.training.settings import OptimiserConfig, Scale
 
 ONE_STEP_T = 900
 TOKENIZER = TokenizerConfig(
@@ -123,10 +124,25 @@ def test_without_guidance_the_class_free_branch_does_not_matter(data, tiny_mar):
             with torch.no_grad():
                 method.auxiliary.final_layer.linear.bias.add_(0.1)  # so that the scores differ
             batch = method.draw(Share.whole(16))
-            batch.samples.z_null.add_(shift)
+            batch.teacher[1].add_(shift)
             values[w, shift] = method.student_loss(batch)["loss_l2"].mean().item()
     assert values[1.0, 0.0] == pytest.approx(values[1.0, 1.0], rel=1e-5)
     assert values[1.2, 0.0] != pytest.approx(values[1.2, 1.0], rel=1e-3)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 4])
+def test_what_both_updates_need_is_computed_once(data, tiny_mar, tmp_path, micro_batch):
+    """Of each piece the teacher's two passes; the student's again, with its graph, where there are several pieces."""
+    scale = Scale(micro_batch=micro_batch)
+    method = DistillMethod(distill_training(), DistillVariant(guidance=1.2), tiny_mar, data, ONE_STEP_T)
+    passes = {"teacher": [], "student": []}
+    for name, seen in passes.items():
+        network = getattr(method, name)
+        network.register_forward_hook(lambda *args, seen=seen: seen.append(args[2].requires_grad))
+    fit(method, 1, 0, CheckpointStore(tmp_path), "test", log_every=1, scale=scale)
+    pieces = 1 if micro_batch is None else method.batch // micro_batch
+    assert passes["teacher"] == [False] * 2 * pieces
+    assert passes["student"] == ([True] if pieces == 1 else [False] * pieces + [True] * pieces)
 
 
 @pytest.mark.slow
@@ -198,7 +214,24 @@ def test_reward_training_raises_the_reward_and_leaves_the_decoder_alone(tmp_path
     rows, method = reinforced(ReinforceVariant(start="marval", steps=40), 40, tmp_path)
     assert rows[-1]["loss_reward"] < rows[0]["loss_reward"] - 0.01
     torch.manual_seed(0)
-    assert all(p.grad is None for p in method.tokenizer.parameters())
+    assert all(p.grad is None for p in method.decode.__self__.parameters())
+
+
+def test_the_decoder_holds_one_image_at_a_time():
+    tokenizer = Tokenizer(TOKENIZER, build_autoencoder(TOKENIZER), torch.zeros(2), torch.ones(2))
+    seen: list[int] = []
+
+    def decode(tokens):
+        seen.append(len(tokens))
+        return tokenizer.decode(tokens)
+
+    gradients = []
+    for decoder in (decode, image_by_image(decode)):
+        tokens = torch.randn(3, 16, 2, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        decoder(tokens).square().sum().backward()
+        gradients.append(tokens.grad)
+    assert seen == [3] + [1] * 6  # at first as a whole; then each image forward, and again on the way back
+    assert torch.allclose(*gradients, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.slow

@@ -6,14 +6,19 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
-from marval.processes import gpus, nvml, warm
+from marval.errors import UserError
+from marval.processes import gpus, group, nvml, warm
 
 # two devices that have taken 1,500 and 500 mJ
 SOURCE = """
+#include <string.h>
 int nvmlInit_v2(void) { return 0; }
 int nvmlInit(void) { return 0; }
 int nvmlShutdown(void) { return 0; }
+int nvmlSystemGetDriverVersion(char *version, unsigned length) { strncpy(version, "535.183.01", length); return 0; }
+int nvmlSystemGetCudaDriverVersion_v2(int *version) { *version = 12020; return 0; }
 int nvmlDeviceGetCount_v2(unsigned *count) { *count = 2; return 0; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) { *device = (void *)(long)(index + 1); return 0; }
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *mj) { *mj = (long)device == 1 ? 1500 : 500; return 0; }
@@ -47,9 +52,23 @@ def test_devices_and_their_energy_in_joules(library, monkeypatch):
     assert nvml.energy_joules() == pytest.approx(2.0)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA works here")
+def test_gpus_that_cuda_cannot_use_are_no_reason_to_compute_on_the_cpu(library, monkeypatch):
+    monkeypatch.setattr(nvml, "LIBRARY", str(library))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(
+        UserError, match=r"^2 GPUs are visible .* driver 535\.183\.01 runs CUDA up to 12\.2, torch .* CUDA"
+    ) as told:
+        group.here.__wrapped__()
+    assert "\n" not in str(told.value)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")  # the way out that the message names
+    assert group.here.__wrapped__().device.type == "cpu"
+
+
 def test_no_library_tells_nothing(monkeypatch):
     monkeypatch.setattr(nvml, "LIBRARY", "libno-such-nvml.so")
     assert nvml.device_count() == 0
+    assert nvml.driver() is None
     assert nvml.energy_joules() is None
 
 

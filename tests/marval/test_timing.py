@@ -1,5 +1,7 @@
 """What is timed, in which order, and what a row says."""
 
+import gc
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,10 @@ import torch
 from marval.costs.image import Sampling, optimised, reference
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import Tokenizer, build_autoencoder
+from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.settings import SampleConfig, SampleVariant
 from marval.timing.clock import fits, interleaved, median_interval
-from marval.timing.images import ImageJob, Subject, measure
+from marval.timing.images import ImageJob, Subject, measure, turns
 from marval.timing.table import table
 
 CPU = torch.device("cpu")
@@ -20,9 +23,10 @@ VARIANTS = {
 
 
 class SmallMemory(Tokenizer):
-    """Refuses more than two images at once, as a device does whose memory is full."""
+    """Refuses more than two images at once, as a device does whose memory is full; counts the samplers that live meanwhile."""
 
     def decode(self, tokens_BNC: torch.Tensor) -> torch.Tensor:
+        self.alive = sum(isinstance(thing, OptimisedSampler) for thing in gc.get_objects())
         if len(tokens_BNC) > 2:
             raise torch.OutOfMemoryError("out of memory")
         return super().decode(tokens_BNC)
@@ -38,8 +42,8 @@ def subject(tiny_mar) -> Subject:
 def test_works_take_turns():
     seen: list[str] = []
     works = {name: (lambda name=name: seen.append(name)) for name in "AB"}
-    seconds = interleaved(works, 3, CPU, after_round=lambda: seen.append("|"))
-    assert "".join(seen) == "AB|AB|AB|"
+    seconds = interleaved(works, 3, CPU, after_run=lambda: seen.append("|"))
+    assert "".join(seen) == "A|B|A|B|A|B|"
     assert {name: len(taken) for name, taken in seconds.items()} == {"A": 3, "B": 3}
     assert all(s >= 0 for taken in seconds.values() for s in taken)
 
@@ -111,6 +115,19 @@ def test_both_modes_make_the_same_images(subject):
             job.build()
             images.append(job.tokens())
         assert torch.allclose(*images, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [2, 3])
+def test_samplers_are_let_go(subject, batch):
+    """One that failed before the next is built, all others at the end: their graphs hold more than a GPU has."""
+    measure(subject, VARIANTS, ["optimised"], batch, repetitions=1)
+    assert subject.tokenizer.alive == (1 if batch == 3 else 2)
+    assert not any(isinstance(thing, OptimisedSampler) for thing in gc.get_objects())
+
+
+def test_a_gpu_holds_one_sampler_at_a_time():
+    assert turns(["a", "b"], torch.device("cuda")) == [["a"], ["b"]]
+    assert turns(["a", "b"], CPU) == [["a", "b"]]
 
 
 def test_what_does_not_fit_is_reported(subject):

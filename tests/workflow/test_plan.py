@@ -7,7 +7,7 @@ import pytest
 
 from marval.pipeline.graph import graph_of
 from marval.pipeline.preset import load_preset
-from marval.plan.hardware import MEMORY_GB, Hardware, Job, wall_seconds
+from marval.plan.hardware import ANCHOR, CARDS, Hardware, Job, wall_seconds
 from marval.plan.needs import Estimator
 
 
@@ -42,18 +42,45 @@ def test_a_fresh_preset_is_all_to_run(fresh):
     assert total.endswith("start: make reproduce PRESET=smoke")
 
 
-@pytest.mark.parametrize("gpu", MEMORY_GB)
+@pytest.mark.parametrize("gpu", CARDS)
 def test_hours_are_operations_over_what_is_reached(gpu):
     hardware = Hardware(gpu, 0.5)
-    assert 300e12 < hardware.machine.operations < 1000e12
+    assert 70e12 < hardware.machine.operations < 1000e12
     assert hardware.seconds(hardware.machine.operations) == 2
+    # a judge's operation takes longer: it does not use the tensor cores
+    assert hardware.seconds(0, 1e12) > hardware.seconds(1e12)
+
+
+def test_utilisation_is_measured_where_this_gpu_was_timed():
+    hardware = Hardware("4090")
+    rate = hardware.machine.operations
+    row = {
+        "mode": "optimised",
+        "device": "NVIDIA GeForce RTX 4090",
+        "dtype": "bfloat16",
+        "batch": 16,
+        "flops": rate,
+    }
+    rows = [
+        {**row, "seconds_per_image": 4.0},
+        {**row, "seconds_per_image": 9.0, "batch": 1},  # waits for launches
+        {**row, "seconds_per_image": 1.0, "mode": "eager"},
+        {**row, "batch": 64, "skipped": "a batch of 64 does not fit in memory"},
+    ]
+    assert hardware.measured(rows).seconds(rate) == 4
+    assert Hardware("4090", 0.5).measured(rows).seconds(rate) == 2
+    for other in ("NVIDIA GeForce RTX 4090 D", "cpu"):
+        assert (
+            hardware.measured([{**row, "seconds_per_image": 4.0, "device": other}]).seconds(rate)
+            == 1 / ANCHOR
+        )
 
 
 @pytest.mark.slow
 def test_gpus_that_nobody_knows_are_refused(fresh):
     done = fresh.marval("plan", "smoke", "--gpu", "H1000", check=False)
     assert done.returncode == 2
-    assert "--gpu is 'H1000', which is not known; known: H200, H100, A100" in done.stderr
+    assert "--gpu is 'H1000', which is not known; known: H200, H100, A100, A800" in done.stderr
 
 
 @pytest.mark.slow

@@ -94,7 +94,10 @@ def active_graph() -> Graph:
     """The stages of the active presets, from the lists that DVC reads."""
     if not RUNS.is_file():
         raise UserError(f"{RUNS} is missing: run `python -m marval runs`, which writes it")
-    return _graph(read_yaml(RUNS), whole=True)
+    lists = read_yaml(RUNS)
+    if not isinstance(lists, dict) or not all(isinstance(items, dict) for items in lists.values()):
+        raise UserError(f"{RUNS} is damaged: run `python -m marval runs`, which writes it anew")
+    return _graph(lists, whole=True)
 
 
 def graph_of(name: str) -> Graph:

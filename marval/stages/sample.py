@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from marval.artifacts import replacing, write_npz
+from marval.artifacts import is_sealed, replacing, seal, write_npz
 from marval.models.saved import load_mar, load_tokenizer, read_mar_config
 from marval.pictures import class_grid, write_image
 from marval.pipeline.run import Context
@@ -67,7 +67,7 @@ def _draw_batches(context: Context, name: str, batches: list[Batch]) -> None:
     """Sample what is not there yet."""
     preset, files = context.preset, context.files
     variant = preset.variants[name]
-    wanted = [batch for batch in batches if not _part(context, *batch).is_file()]
+    wanted = [batch for batch in batches if not is_sealed(_part(context, *batch))]
     tokenizer = load_tokenizer(files.tokenizer, files.normaliser).to(here().device)
     total = sum(len(indices) for _, indices in wanted)
     with Progress(context.label, total=total, unit="image", shown=here().is_first) as progress:
@@ -78,4 +78,5 @@ def _draw_batches(context: Context, name: str, batches: list[Batch]) -> None:
                 images = sample_images(model, tokenizer, variant, seed, indices, sampler)
                 with replacing(_part(context, seed, indices)) as temporary:
                     np.save(temporary, images)
+                seal(_part(context, seed, indices))
                 progress.advance(len(indices))

@@ -26,6 +26,7 @@ def read_json(path: Path, advice: str) -> Any:
     """The content of a JSON file; UserError, ending in `advice`, for one that cannot be read or parsed."""
     try:
         return json.loads(path.read_text())
-    # RecursionError: for brackets in brackets without end
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not readable as JSON ({reason(error)}): {advice}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}): {advice}") from error
+    except (ValueError, RecursionError) as error:  # the second for brackets in brackets without end
+        raise UserError(f"{path}: not JSON ({reason(error)}): {advice}") from error

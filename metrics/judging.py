@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.cache import FeatureCache
-from metrics.errors import UserError
 from metrics.features import FeatureJudge, Features, NamedJudge, extract
 from metrics.memorisation import RealNeighbours
 from metrics.reference import Reference
@@ -73,12 +72,6 @@ def judge_images(samples: Samples, jury: Jury, batch: int = 256, cache: FeatureC
     result is the same to the bit.
     """
     features = {y.judge.name: extract(y.judge, samples, batch, cache) for y in jury.yardsticks}
-    for judge, reference in ((y.judge, y.reference) for y in jury.yardsticks):
-        if (width := features[judge.name].features.shape[1]) != len(reference.mu):
-            raise UserError(
-                f"{reference.source}: statistics of {len(reference.mu)} features, but {judge.name} gives {width}: make them "
-                "again with this judge"
-            )
     labels = samples.labels
     if labels is None:
         return Judged(features, {})

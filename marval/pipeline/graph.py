@@ -94,10 +94,15 @@ def active_graph() -> Graph:
     """The stages of the active presets, from the lists that DVC reads."""
     if not RUNS.is_file():
         raise UserError(f"{RUNS} is missing: run `python -m marval runs`, which writes it")
-    lists = read_yaml(RUNS)
-    if not isinstance(lists, dict) or not all(isinstance(items, dict) for items in lists.values()):
-        raise UserError(f"{RUNS} is damaged: run `python -m marval runs`, which writes it anew")
-    return _graph(lists, whole=True)
+    remedy = "run `python -m marval runs`, which writes it anew"
+    try:
+        lists = read_yaml(RUNS)
+    except UserError as error:
+        raise UserError(f"{error}: {remedy}") from error
+    try:
+        return _graph(lists, whole=True)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{RUNS} is damaged, or older than {PIPELINE}: {remedy}") from error
 
 
 def graph_of(name: str) -> Graph:

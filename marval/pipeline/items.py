@@ -54,18 +54,25 @@ Item = dict[str, Any]
 
 def active_presets() -> list[str]:
     """The list `presets` of params.yaml."""
-    content = read_strange_yaml(PARAMS)
+    content = _params()
     names = content.get("presets") if isinstance(content, dict) else None
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise UserError(f"{PARAMS}: presets must be a list of names, such as [digits], not {shown(names)}")
     return names
 
 
+def _params() -> Any:
+    try:
+        return read_strange_yaml(PARAMS)
+    except UserError as error:
+        raise UserError(f"{error}: mend it, or take it from git (`git checkout {PARAMS}`)") from error
+
+
 def activate(names: list[str]) -> None:
     """Make `names` the active presets, in params.yaml and in the lists; the file's comments stay."""
     for name in names:
         load_preset(name)
-    active_presets()  # a file that cannot be read is named here
+    _params()  # one that cannot be read is named
     lines = PARAMS.read_text().splitlines()
     start = next((i for i, line in enumerate(lines) if line.startswith("presets:")), len(lines))
     end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith((" ", "-"))), len(lines))

@@ -205,5 +205,5 @@ def _seconds_before(folder: Path) -> float:
     """Seconds that interrupted runs of the same computation have already taken."""
     try:
         return float(json.loads((folder / "seconds.json").read_text()))
-    except (OSError, ValueError):  # none, or cut off by a kill: the time alone is lost
+    except (OSError, ValueError, TypeError):  # none, or damaged: the time alone is lost
         return 0.0

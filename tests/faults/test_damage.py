@@ -159,7 +159,14 @@ KEPT = {  # files that the machinery keeps -> whether a run mends them by itself
     "dvc.lock": False,
     "workflow/presets/smoke.yaml": False,
 }
-WRONG = {"binary": bytes(range(256)), "empty": b"", "list": b"- 1\n", "cut": b"{", "word": b"word"}
+WRONG = {
+    "binary": bytes(range(256)),
+    "empty": b"",
+    "list": b"- 1\n",
+    "cut": b"{",
+    "word": b"word",
+    "json": b"[1]",
+}
 
 
 @pytest.mark.parametrize("name", KEPT)

@@ -198,7 +198,7 @@ MU, SIGMA = np.zeros(WIDTH), np.eye(WIDTH)
 REFERENCES = {
     "wider": (
         {"mu": np.zeros(40), "sigma": np.eye(40)},
-        "statistics of 40 features, but digits-cnn gives 32",
+        "statistics of 40 features, but the judge gives 32",
     ),
     "narrower": ({"mu": np.zeros(5), "sigma": np.eye(5)}, "statistics of 5 features"),
     "misfit": ({"sigma": np.eye(31)}, "do not fit together"),
@@ -507,7 +507,7 @@ def test_any_damage_to_an_archive(drawn, tried, data, whole):
 ARRAYS = st.one_of(
     st.builds(np.array, st.lists(st.integers(-5, 2**40), max_size=5)),
     st.builds(np.array, st.floats() | st.integers(-(2**62), 2**62) | st.text(max_size=3)),
-    st.builds(np.zeros, st.lists(st.integers(0, 5), max_size=4), st.sampled_from("u1 i8 f4 f8 U2 ? c8 M8[s]".split())),
+    st.builds(np.zeros, st.lists(st.integers(0, 5), max_size=4), st.sampled_from(["u1", "i8", "f4", "U2", "?", "c8", "M8[s]"])),
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import made_up
 import pytest
 
 from reports.__main__ import main

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup weights plan reproduce check-gpu test lint clean
+.PHONY: help setup weights plan reproduce check-gpu test faults lint clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -50,6 +50,9 @@ check-gpu: ## what only a GPU can tell, in 9 minutes, without the environment: P
 test: $(INSTALLED) ## all tests, two at a time
 	@# a file's tests stay together, and so do its fixtures (loadgroup of pytest-xdist 3.8 knows no groups under pytest 9.2)
 	@python -m pytest -n 2 --dist loadscope
+
+faults: $(INSTALLED) ## kills, damaged files and bad input of all kinds, for an hour; prints what has held
+	@FAULTS=1 python -m pytest tests/faults -p no:randomly
 
 lint: $(INSTALLED) ## format, style and types
 	@ruff format --check .

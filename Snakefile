@@ -30,6 +30,8 @@ rule incomplete:
 
 
 onstart:
+    if workflow.is_main_process:
+        start_alone()
     if workflow.local_exec:
         start_warm_process()
 
@@ -64,4 +66,4 @@ for stage in RULES:
             nodes=1,
         # progress and errors go to the terminal (stderr), DVC's remarks to the log
         shell:
-            "SNAKEMAKE_STAGE={params.address} {params.devices} dvc --wait-for-lock repro --single-item {params.address} > {log}"
+            "SNAKEMAKE_STAGE={params.address:q} {params.devices} dvc --wait-for-lock repro --single-item {params.address:q} > {log:q}"

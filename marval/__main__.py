@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -11,18 +10,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from marval.errors import UserError
+from marval.errors import UserError, of_files
 from marval.processes import warm, workers
 
-DISK_ERRORS = {
-    errno.ENOSPC: "the disk is full: free some space and run the same command again",
-    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
-    errno.EACCES: "permission denied: make the folder writable for this user",
-    errno.EPERM: "not permitted: make the folder writable for this user",
-    errno.EROFS: "the file system is read-only: work in a writable copy",
-    errno.ENOTDIR: "something that is not a folder is in the way: move it away",
-    errno.EEXIST: "something that is not a folder is in the way: move it away",
-}
 STATUS_INTERRUPTED = 130
 # what a stage holds at a time follows from these settings
 OF_MEMORY = {
@@ -85,11 +75,9 @@ def _message(error: Exception, options: argparse.Namespace) -> str | None:
 
     if isinstance(error, (UserError, MetricsError)):
         return str(error)
-    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-        return f"{error.filename or Path.cwd()}: {DISK_ERRORS[error.errno]}"
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"{options.command}: out of memory ({_first_line(error)}): {_less_memory(options)}"
-    return None
+    return of_files(error) if isinstance(error, OSError) else None
 
 
 def _first_line(error: Exception) -> str:

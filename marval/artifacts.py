@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -41,6 +42,29 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+SEAL = ".sha256"
+
+
+def seal(path: Path) -> None:
+    """Note beside a finished file what is in it, for `is_sealed`."""
+    with replacing(path.with_name(path.name + SEAL)) as temporary:
+        temporary.write_text(sha256(path))
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file that outlived an interruption is finished and unchanged: what is kept in `runs/` may lie there for weeks."""
+    try:
+        return sha256(path) == path.with_name(path.name + SEAL).read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 @contextmanager

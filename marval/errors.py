@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
+import reprlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 class UserError(ValueError):
@@ -13,6 +16,25 @@ class UserError(ValueError):
 
     The command line prints it without a traceback and exits with status 2. Everything else that is raised is our own bug.
     """
+
+
+FILE_ERRORS = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space and run the same command again",
+    errno.EACCES: "permission denied: make it readable and its folder writable for this user",
+    errno.EPERM: "not permitted: make it readable and its folder writable for this user",
+    errno.EROFS: "the file system is read-only: work in a writable copy",
+    errno.ENOTDIR: "something that is not a folder is in the way: move it away",
+    errno.EISDIR: "a folder is in the way: move it away",
+    errno.EEXIST: "something that is not a folder is in the way: move it away",
+}
+
+
+def of_files(error: OSError) -> str | None:
+    """The line for an error of the file system that a person can mend; None for any other."""
+    if error.errno not in FILE_ERRORS:
+        return None
+    return f"{error.filename or Path.cwd()}: {FILE_ERRORS[error.errno]}"
 
 
 @dataclass(frozen=True)
@@ -23,6 +45,16 @@ class Missing:
     what: str
     source: str  # its size, where known, and from where
     remedy: str
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxdict, _SHORT.maxlist = 2, 3, 5
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+
+
+def shown(value: Any) -> str:
+    """A value that somebody wrote, for a message: its repr, shortened where it is long or deep."""
+    return _SHORT.repr(value)
 
 
 def nearest(name: str, valid: Collection[str]) -> str:

@@ -15,3 +15,9 @@ if __name__ == "__main__":
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        print(
+            f"error: {error.filename}: {error.strerror}: choose another place, or make room there",
+            file=sys.stderr,
+        )
+        sys.exit(2)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 
 from metrics import commands
+from metrics.errors import UserError, reason
 from metrics.judges.prompts import TEMPLATE
 from metrics.reference import KEPT
 
@@ -31,8 +32,22 @@ judged in batches, so any number of them fits into memory. Damaged ones are left
 def run(arguments: list[str]) -> int:
     """Parse and run; returns the exit status. UserError is for the caller to print."""
     options = _parser().parse_args(arguments)
+    if "device" in options:
+        _check_device(options.device)
     command: Callable[[argparse.Namespace], int] = options.command
     return command(options)
+
+
+def _check_device(name: str) -> None:
+    """UserError for a device that there is not."""
+    import torch
+
+    try:
+        torch.zeros(1, device=name)
+    except Exception as error:  # of a driver, of CUDA, of torch: many kinds
+        raise UserError(
+            f"--device {name!r} cannot be used ({reason(error)}): give cpu, or cuda where there is a GPU"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

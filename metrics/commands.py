@@ -4,7 +4,6 @@ import argparse
 import json
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,14 +13,14 @@ from metrics.calibrate import adm_cases, embedded_cases
 from metrics.errors import UserError
 from metrics.evaluate import check_sizes, evaluate
 from metrics.features import FeatureJudge
-from metrics.files import replacing
+from metrics.files import read_json, replacing
 from metrics.judges.files import load
 from metrics.judges.prompts import check_template
 from metrics.judges.registry import PUBLISHED
 from metrics.judging import Jury, ScoringJudge, Yardstick, judge_images
 from metrics.real import open_real
 from metrics.reference import make_reference, read_reference, with_features
-from metrics.samples import read_samples
+from metrics.samples import Samples, read_samples
 from metrics.settings import DistanceSettings, EvaluationSettings
 
 REWARD = "pick_score"  # the paper's training reward: a gain on it proves nothing
@@ -36,6 +35,8 @@ def score(options: argparse.Namespace) -> int:
         raise UserError(
             f"{samples.source}: no labels, so no prompts: add arr_1, use class folders, or drop --scorer"
         )
+    for asked in [judge, *scorers]:
+        _check_labels(samples, getattr(asked, "class_names", None), asked.name)
     settings = EvaluationSettings(
         distances=DistanceSettings(inception_order=options.order), crop=options.crop
     )
@@ -57,6 +58,18 @@ def score(options: argparse.Namespace) -> int:
         interval = f"[{row['ci_low']:.5g}, {row['ci_high']:.5g}]"
         print(f"{row['metric']:27}{row['value']:<12.6g}{interval:26}{row['judge']}")  # noqa: T201
     return 0
+
+
+def _check_labels(samples: Samples, names: list[str] | None, judge: str) -> None:
+    """UserError for labels of classes that a judge has no names of; the published Inception has classes of its own."""
+    if (
+        names is not None
+        and samples.labels is not None
+        and (largest := int(samples.labels.max())) >= len(names)
+    ):
+        raise UserError(
+            f"{samples.source}: labels go up to {largest}, but {judge} has {len(names)} class names: give those of these images"
+        )
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -84,6 +97,9 @@ def calibrate(options: argparse.Namespace) -> int:
 
 def statistics(options: argparse.Namespace) -> int:
     """statistics: the reference file of real images; damaged ones are named and counted."""
+    for name, value in (("--crop", options.crop), ("--keep", options.keep)):
+        if value is not None and value < 1:
+            raise UserError(f"{name} {value}: give a number from 1 up")
     real = open_real(options.images, options.crop)
     reference = make_reference(real, feature_judge(options.judge, options.device), keep=options.keep)
     reference.save(options.output)
@@ -131,10 +147,7 @@ def scorer(text: str, options: argparse.Namespace) -> ScoringJudge:
 
 
 def _class_names(path: str) -> list[str]:
-    try:
-        names: Any = json.loads(Path(path).read_text())
-    except (OSError, json.JSONDecodeError) as error:
-        raise UserError(f"{path}: not readable as JSON: give a list of class names by index") from error
+    names = read_json(Path(path), "give a list of class names by index")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise UserError(f"{path}: not a list of texts: give class names by index")
     return names

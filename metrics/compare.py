@@ -3,15 +3,49 @@
 Paired wherever the files allow it: by seed where both hold the same several seeds, else by the random halves of the images.
 """
 
-import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from metrics.errors import UserError
+from metrics.files import read_json
 from metrics.intervals import Interval, half_sample_interval, seeds_interval
 from metrics.rows import Row
 
 Verdict = Literal["B better", "A better", "B higher", "A higher", "inconclusive"]
+
+
+class _Halves(BaseModel):
+    sha256: str
+    values: list[float] = Field(min_length=2)
+
+
+class _Row(BaseModel):
+    """What of a measurement is compared."""
+
+    model_config = ConfigDict(strict=True)
+
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    seeds: list[int] = Field(min_length=1)
+    values: list[float]
+    halves: list[_Halves] | None = None
+    higher_is_better: bool | None
+    judge: str
+    judge_sha256: str | None
+    protocol: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _is_of_its_seeds(self) -> Self:
+        if len(self.values) != len(self.seeds):
+            raise ValueError(f"{len(self.values)} values of {len(self.seeds)} seeds")
+        return self
+
+
+_ROWS = TypeAdapter(list[_Row])
 
 
 def read_rows(path: str | Path) -> list[Row]:
@@ -19,16 +53,16 @@ def read_rows(path: str | Path) -> list[Row]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file: give a result file of `python -m metrics evaluate`")
+    rows = read_json(path, "evaluate the samples again")
     try:
-        rows = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+        _ROWS.validate_python(rows)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"{path}: not JSON ({error.msg}, line {error.lineno}): evaluate the samples again"
+            f"{path}: not a list of measurements ({key}: {first['msg'].lower()}): give a result file of "
+            "`python -m metrics evaluate`"
         ) from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) and "metric" in row for row in rows):
-        raise UserError(
-            f"{path}: not a list of measurements: give a result file of `python -m metrics evaluate`"
-        )
     return rows
 
 
@@ -98,6 +132,8 @@ def _half_by_half(a: Row, b: Row) -> list[float] | None:
         or first[0]["sha256"] != second[0]["sha256"]
     ):
         return None
+    if len(first[0]["values"]) != len(second[0]["values"]):
+        raise UserError(f"{a['metric']}: the same halves, but not as many values: evaluate both again")
     return [y - x for x, y in zip(first[0]["values"], second[0]["values"], strict=True)]
 
 

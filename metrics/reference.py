@@ -22,10 +22,24 @@ from metrics.manifold import radii
 from metrics.moments import Moments, Selection, class_variances, statistics
 from metrics.npz import read_npz
 from metrics.real import RealImages
-from metrics.samples import Samples
+from metrics.samples import MOST_CLASSES, Samples, whole_numbers
 
 KEPT = 10_000  # features kept for precision, recall and kernel distance: as many as ADM's file has images
 MADE_BY = "make it with `python -m metrics statistics`"
+
+# array -> kinds of its numbers, and how many axes it has
+ARRAYS = {
+    "mu": ("f", 1),
+    "sigma": ("f", 2),
+    "n": ("iu", 0),
+    "features": ("f", 2),
+    "labels": ("iu", 1),
+    "judge_sha256": ("U", 0),
+    "crop": ("U", 0),
+    "left_out": ("U", 1),
+}
+LARGEST_VARIANCE = 1e12  # of a feature
+TOLERANCE = 1e-4  # of the largest variance; published statistics are rounded to single precision
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,17 @@ class Reference:
                 f"{self.source}: mu {self.mu.shape} and sigma {self.sigma.shape} do not fit together"
             )
         check_finite(np.concatenate([self.mu[None], self.sigma]), self.source)
+        _check_covariance(self.sigma, self.source)
+        if self.features is not None:
+            if self.features.shape[1:] != (d,) or not len(self.features):
+                raise UserError(
+                    f"{self.source}: features have shape {self.features.shape}, not (M, {d}): {MADE_BY}"
+                )
+            check_finite(self.features, self.source)
+            if self.labels is not None and self.labels.shape != (len(self.features),):
+                raise UserError(
+                    f"{self.source}: {len(self.features)} features, but labels of shape {self.labels.shape}: {MADE_BY}"
+                )
 
     @property
     def sha256(self) -> str:
@@ -158,23 +183,44 @@ def read_reference(path: str | Path) -> Reference:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: no such file: {MADE_BY}")
-    wanted = ("mu", "sigma", "n", "features", "labels", "judge_sha256", "crop", "left_out")
-    arrays, names = read_npz(path, wanted, "make the statistics again")
+    arrays, names = read_npz(path, tuple(ARRAYS), "make the statistics again")
     if "mu" not in arrays or "sigma" not in arrays:
         raise UserError(
             f"{path}: no mu and sigma (it has: {', '.join(names)}): give a statistics file, not a batch of samples"
         )
+    for name, (kinds, axes) in ARRAYS.items():
+        if name in arrays and (arrays[name].dtype.kind not in kinds or arrays[name].ndim != axes):
+            raise UserError(
+                f"{path}: {name} is {arrays[name].dtype} of shape {arrays[name].shape}, not as in a statistics file: {MADE_BY}"
+            )
+    labels = arrays.get("labels")
     return Reference(
         arrays["mu"].astype(np.float64),
         arrays["sigma"].astype(np.float64),
-        int(arrays["n"]) if "n" in arrays else None,
+        int(whole_numbers(arrays["n"], 2**63, f"{path}: n")) if "n" in arrays else None,
         arrays.get("features"),
-        arrays.get("labels"),
+        None if labels is None else whole_numbers(labels, MOST_CLASSES, f"{path}: labels"),
         str(arrays["judge_sha256"]) if "judge_sha256" in arrays else None,
         str(arrays["crop"]) if "crop" in arrays else None,
         tuple(arrays["left_out"].tolist()) if "left_out" in arrays else (),
         str(path),
     )
+
+
+def _check_covariance(sigma: NDArray[np.float64], source: str) -> None:
+    """Refuse what no images can have as covariance, which otherwise comes out as a distance."""
+    variances = np.diag(sigma)
+    largest = variances.max(initial=0.0)
+    bound = np.sqrt(variances.clip(min=0))
+    if (
+        not 0 <= variances.min(initial=0.0) <= largest < LARGEST_VARIANCE
+        or np.abs(sigma - sigma.T).max(initial=0.0) > TOLERANCE * largest
+        or (np.abs(sigma) - np.outer(bound, bound)).max(initial=0.0) > TOLERANCE * largest
+    ):
+        raise UserError(
+            f"{source}: sigma is no covariance of features (variances from {variances.min(initial=0.0):.3g} to {largest:.3g}; it "
+            f"must be symmetric, and none larger than their product's root): {MADE_BY}"
+        )
 
 
 def with_features(reference: Reference, judge: FeatureJudge) -> Reference:

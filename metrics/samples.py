@@ -14,6 +14,8 @@ from metrics.errors import UserError
 from metrics.npz import read_npz
 from metrics.pictures import Damaged, Picture, decode, folder_labels, image_files
 
+MOST_CLASSES = 100_000
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -32,7 +34,7 @@ class Samples:
             raise UserError(
                 f"{self.source}: images are {images.dtype}, not bytes: round them to uint8 in [0, 255]"
             )
-        if images.ndim != 4 or images.shape[-1] != 3:
+        if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape[1:]:
             raise UserError(
                 f"{self.source}: images have shape {images.shape}, not (N, H, W, 3): convert them to RGB"
             )
@@ -89,9 +91,24 @@ def _read_npz(path: Path) -> Samples:
             f"{path}: no array arr_0 (it has: {', '.join(names)}): a sample batch keeps its images there"
         )
     images = arrays["arr_0"]
-    labels = arrays["arr_1"].astype(np.int64) if "arr_1" in arrays else None
-    seed = arrays["seed"].astype(np.int64) if "seed" in arrays else np.zeros(len(images), np.int64)
+    labels = whole_numbers(arrays["arr_1"], MOST_CLASSES, f"{path}: arr_1") if "arr_1" in arrays else None
+    seed = (
+        whole_numbers(arrays["seed"], 2**63, f"{path}: seed")
+        if "seed" in arrays
+        else np.zeros(images.shape[:1], np.int64)
+    )
     return Samples(images, labels, seed, str(path))
+
+
+def whole_numbers(array: NDArray, limit: int, where: str) -> NDArray[np.int64]:
+    """The array as int64; UserError unless it holds integers from 0 to below `limit`."""
+    if array.dtype.kind not in "iu":
+        raise UserError(f"{where} is {array.dtype}, not whole numbers: write it as integers")
+    if array.size and not 0 <= int(array.min()) <= int(array.max()) < limit:
+        raise UserError(
+            f"{where} has {array.min()} to {array.max()}, not numbers from 0 to {limit - 1}: correct it"
+        )
+    return array.astype(np.int64)
 
 
 def _read_folder(folder: Path) -> Samples:

@@ -10,7 +10,7 @@ Order = Literal["shuffled-2020", "as-given"]
 class DistanceSettings(BaseModel):
     """How the metrics of sets are taken; recorded in every measurement's protocol."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     inception_splits: int = Field(default=10, ge=1, le=1000)
     inception_order: Order = Field(
@@ -26,7 +26,7 @@ class DistanceSettings(BaseModel):
 class EvaluationSettings(BaseModel):
     """How samples are scored; the parts that change a value are recorded in every protocol."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     distances: DistanceSettings = DistanceSettings()
     resamples: int = Field(

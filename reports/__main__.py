@@ -37,10 +37,12 @@ def _report(arguments: list[str]) -> None:
 
     from reports.build import build
     from reports.index import write_index
+    from reports.provenance import check_recorded
     from reports.results import Results
     from reports.terminal import verdict_table
 
     results = Results.open(options.preset, options.results or Path("results") / options.preset)
+    check_recorded(results)
     claims = build(results)
     write_index(results.root.parent)
     print(verdict_table(claims))
@@ -85,6 +87,7 @@ def _verdicts(arguments: list[str]) -> None:
     from reports.claims import evaluate
     from reports.formats import read_json
     from reports.paper import Paper
+    from reports.provenance import check_recorded
     from reports.results import Results
     from reports.terminal import verdict_table
 
@@ -93,6 +96,7 @@ def _verdicts(arguments: list[str]) -> None:
         raise UserError(f"{active} is missing: run `snakemake`, which writes it")
     for preset in read_json(active)["all_presets"]:
         results = Results.open(preset, folder / preset)
+        check_recorded(results)
         print(f"\n{preset}\n")
         print(verdict_table(evaluate(results, Paper())))
         print(f"\nreport: {results.label(results.root / 'report.html')}")

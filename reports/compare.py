@@ -12,7 +12,7 @@ from reports.index import read_claims
 from reports.intervals import Estimate, difference
 from reports.output import write_text
 from reports.page import environment, last_started
-from reports.provenance import Provenance
+from reports.provenance import Provenance, check_recorded
 from reports.results import Results, natural
 from reports.tables.table import Cell, Table
 from reports.wording import MISSING, interval
@@ -21,6 +21,8 @@ from reports.wording import MISSING, interval
 def write_comparison(first: Path, second: Path, output: Path) -> Path:
     """Write a page that compares two results folders, each with a report; returns `output`."""
     sides = [Results.open(root.name, root) for root in (first, second)]
+    for side in sides:
+        check_recorded(side)
     names = _names(first, second)
     claims = [read_claims(side.root) for side in sides]
     provenances = [Provenance(side, prefix) for side, prefix in zip(sides, ("first", "second"), strict=True)]

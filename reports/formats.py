@@ -25,6 +25,8 @@ DAMAGE = (
     *(csv.Error, struct.error, zipfile.BadZipFile, zlib.error),
 )
 
+PASSING = ".snakemake_timestamp"  # in folders of results; no part of their content
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -113,7 +115,15 @@ class Record:
 
 
 def md5(path: Path) -> str:
-    """The hash that DVC records for a file."""
+    """The hash that DVC records: of a file, or of the list of a folder's files with theirs, which ends in `.dir`."""
+    if path.is_dir():
+        files = sorted(p for p in path.rglob("*") if p.is_file() and p.name != PASSING)
+        listed = [{"md5": md5(file), "relpath": file.relative_to(path).as_posix()} for file in files]
+        listed.sort(key=lambda entry: entry["relpath"])
+        return (
+            hashlib.md5(json.dumps(listed, sort_keys=True).encode(), usedforsecurity=False).hexdigest()
+            + ".dir"
+        )
     state = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as stream:
         while chunk := stream.read(1 << 20):
@@ -236,6 +246,8 @@ def _speed(row: dict[str, Any], path: Path) -> Speed:
 def read_record(path: Path) -> Record:
     """records/STAGE.json."""
     content = read_json(path)
+    if not isinstance(content.get("outputs", {}), dict):
+        raise ValueError("outputs is not a mapping")
     return Record(str(content.get("stage", path.stem)), content, path)
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from reports.errors import UserError
 from reports.formats import Record, md5
 from reports.results import Results
+
+UNREAD = ("models", "latents", "snapshots", "image_scores")  # large, and no part of a report
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,6 @@ class Source:
     @property
     def rerun(self) -> str:
         return f"dvc repro {self.record.stage}" if self.record else "no record names this file as an output"
-
-    @property
-    def stale(self) -> bool:
-        """Whether the file is not the one that the recorded run wrote."""
-        recorded = _recorded(self.record, self.file)
-        return recorded is not None and recorded != self.md5
 
 
 class Provenance:
@@ -46,6 +43,27 @@ class Provenance:
     @property
     def sources(self) -> list[Source]:
         return list(self._sources.values())
+
+
+def check_recorded(results: Results) -> None:
+    """UserError for a result that is not the one that the last run of its stage recorded: damaged, edited, or of another run.
+
+    What is not there is for the report to say; what it does not read is not looked at.
+    """
+    recorded = {
+        path: (str(value), record)
+        for record in results.records
+        for path, value in (record.get("outputs") or {}).items()
+    }
+    for path, (value, record) in recorded.items():
+        file = results.root.joinpath(*Path(path).parts[2:])  # results/PRESET/...
+        if file.relative_to(results.root).parts[0] in UNREAD or not file.exists():
+            continue
+        if (found := md5(file)) != value:
+            raise UserError(
+                f"{results.label(file)} is not what {record.stage} made (md5 {found}, {results.label(record.file)} has {value}): "
+                "run `snakemake`, which restores it or makes it again"
+            )
 
 
 def _names(record: Record, file: Path, label: str) -> bool:

@@ -33,6 +33,7 @@ from marval.methods.settings import ReinforceTraining, ReinforceVariant
 from marval.models.mar import MAR
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import Tokenizer, build_autoencoder
+from marval.training.checkpoints import KEPT
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def reinforce_step(
     return StepCost(
         flops=(steps.flops + reward.flops) * share.total / share.count,
         peak_bytes=state + steps.kept + at_work + ADAM_BYTES * trained,
-        checkpoint_bytes=(4 + ADAM_BYTES) * trained,
+        checkpoint_bytes=(KEPT + 1) * (4 + ADAM_BYTES) * trained,
     )
 
 

@@ -23,6 +23,7 @@ from marval.methods.teacher import TeacherMethod
 from marval.methods.tokenizer import TokenizerMethod
 from marval.models.mar import MAR
 from marval.models.settings import MARConfig
+from marval.training.checkpoints import KEPT
 from marval.training.loop import Method
 from marval.training.settings import Scale
 
@@ -38,7 +39,9 @@ class StepCost:
 
     flops: float  # of all processes together
     peak_bytes: float  # of one process: weights, averages, optimiser, gradients and activations
-    checkpoint_bytes: float  # what is saved to resume
+    checkpoint_bytes: (
+        float  # what is saved to resume: all files that are kept, and the next one while it is written
+    )
 
 
 def teacher_step(config: TeacherTraining, processes: int = 1) -> StepCost:
@@ -82,7 +85,7 @@ def measured_step(build: Callable[[], Method], scale: Scale, processes: int) -> 
     return StepCost(
         flops=meter.flops * share.total / share.count,
         peak_bytes=meter.peak + later * trained,
-        checkpoint_bytes=(4 + ADAM_BYTES) * trained + 4 * averages,
+        checkpoint_bytes=(KEPT + 1) * ((4 + ADAM_BYTES) * trained + 4 * averages),
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from marval.artifacts import is_sealed, seal
 from marval.data.images import ImageSet
 from marval.data.latents import LatentRows, write_shard
 from marval.data.normaliser import ChannelStatistics
@@ -48,13 +49,14 @@ def encode_shards(
     shards = _deal(images.content, config.shard)
     names = shard_names(images, config)
     mine = range(process, len(shards), processes)
-    missing = [number for number in mine if not (folder / names[number]).is_file()]
+    missing = [number for number in mine if not is_sealed(folder / names[number])]
     total, left = (sum(len(shards[n]) for n in numbers) for numbers in (mine, missing))
     with Progress(label, total=total, unit="image", start=total - left, shown=process == 0) as progress:
         for number in missing:
             rows = _encode(images, shards[number], tokenizer, config)
             statistics = ChannelStatistics.of(torch.from_numpy(rows.moments))
             write_shard(folder / names[number], rows, statistics.notes())
+            seal(folder / names[number])
             progress.advance(len(shards[number]))
 
 

@@ -15,7 +15,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import NamedTuple
 
-from marval.artifacts import read_json, write_json
+from marval.artifacts import is_sealed, read_json, seal, write_json
 from marval.data.collection import Reader
 from marval.data.decoding import problem
 from marval.progress import Progress
@@ -34,7 +34,7 @@ def verify(reader: Reader, places: Sequence[str], folder: Path, label: str) -> l
     """Check all images, in their order; results in `folder` are used where their images have not changed since."""
     parts = [places[first : first + PART] for first in range(0, len(places), PART)]
     files = [folder / f"{_key(reader, part)}.json" for part in parts]
-    missing = [number for number, file in enumerate(files) if not file.is_file()]
+    missing = [number for number, file in enumerate(files) if not is_sealed(file)]
     left = sum(len(parts[number]) for number in missing)
     with Progress(label, total=len(places), unit="image", start=len(places) - left) as progress:
         if missing:
@@ -42,6 +42,7 @@ def verify(reader: Reader, places: Sequence[str], folder: Path, label: str) -> l
                 found = pool.map(partial(_check, reader), [parts[number] for number in missing])
                 for number, results in zip(missing, found, strict=True):
                     write_json(files[number], results)
+                    seal(files[number])
                     progress.advance(len(results))
     return [Checked(*result) for file in files for result in read_json(file)]
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from marval.config import Config
-from marval.errors import nearest
+from marval.config import Config, Name, Seed, Seeds
+from marval.errors import nearest, shown
 from marval.masking.law import MaskingLaw
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.noise import TRAINING_STEPS
@@ -28,7 +28,7 @@ class TokenizerTraining(Config):
     ema: float = Field(ge=0, lt=1)
     reconstruction_weight: float = Field(gt=0)
     kl_weight: float = Field(ge=0)
-    seed: int = Field(ge=0)
+    seed: Seed
     threads: int = Field(1, gt=0)
 
 
@@ -85,13 +85,13 @@ class DistillVariant(Config):
     objective: str = Field("gsim", description="the loss: a name in objectives.registry")
     auxiliary_context: Literal["teacher", "student"] = "teacher"
     trained: Literal["whole", "head"] = "whole"
-    seeds: list[int] | None = Field(None, min_length=1, description="to train with; default: the preset's")
+    seeds: Seeds | None = Field(None, description="to train with; default: the preset's")
 
     @field_validator("objective")
     @classmethod
     def _is_registered(cls, name: str) -> str:
         if name not in OBJECTIVES:
-            raise ValueError(f"objective is {name!r}, which is not defined{nearest(name, OBJECTIVES)}")
+            raise ValueError(f"objective is {shown(name)}, which is not defined{nearest(name, OBJECTIVES)}")
         return name
 
 
@@ -111,10 +111,10 @@ class ReinforceTraining(Config):
 class ReinforceVariant(Config):
     """What distinguishes one fine-tuned model from another; the defaults are the paper's method."""
 
-    start: str = Field(description="the distilled variant to start from")
+    start: Name = Field(description="the distilled variant to start from")
     steps: int = Field(gt=0)
     snapshots: int = Field(4, gt=0, description=f"{SNAPSHOTS}; all judges see them")
-    seeds: list[int] | None = Field(None, min_length=1, description="to train with; default: the preset's")
+    seeds: Seeds | None = Field(None, description="to train with; default: the preset's")
     distillation_weight: float = Field(
         0.0, ge=0, description="weight of the distillation loss beside the reward"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from marval.config import Config
+from marval.config import Config, Positive
 
 
 class TokenizerConfig(Config):
@@ -12,7 +12,7 @@ class TokenizerConfig(Config):
 
     image_channels: int = Field(3, ge=1, le=3, description="1: grey scans, repeated to RGB outside")
     latent_channels: int = Field(gt=0, le=64)
-    channels: list[int] = Field(min_length=1, max_length=6)
+    channels: list[Positive] = Field(min_length=1, max_length=6)
     layers_per_block: int = Field(gt=0, le=4)
     norm_groups: int = Field(32, gt=0)
     attention: bool = Field(
@@ -48,7 +48,7 @@ class MARConfig(Config):
 
     side: int = Field(gt=0, le=256, description="tokens along one side of the image; N = side^2")
     channels: int = Field(gt=0, le=4096, description="C, channels of a token")
-    classes: int = Field(gt=0)
+    classes: int = Field(gt=0, le=100_000)
     width: int = Field(gt=0, le=8192)
     encoder_blocks: int = Field(gt=0, le=64)
     decoder_blocks: int = Field(gt=0, le=64)

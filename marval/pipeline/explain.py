@@ -7,8 +7,11 @@ from typing import Any
 
 from pydantic import Tag, ValidationError
 
-from marval.config import Config
-from marval.errors import nearest
+from marval.config import NAME_PATTERN, NAME_RULE, Config
+from marval.errors import nearest, shown
+
+KEY = "[key]"  # ends the location of a problem with a key of a mapping, in pydantic's words
+LONGEST = 60  # characters of a key that are shown
 
 
 def explain(error: ValidationError, kind: type[Config]) -> str:
@@ -16,18 +19,21 @@ def explain(error: ValidationError, kind: type[Config]) -> str:
     # a misspelt key is also reported as a missing one: say what was written, not what was not
     first, *others = sorted(error.errors(), key=lambda problem: problem["type"] == "missing")
     location = _written(first["loc"])
-    key = ".".join(str(part) for part in location)
+    key = ".".join(_short(part) for part in location)
+    verb = "has" if first["loc"][-1:] == (KEY,) else "is"
     if first["type"] == "extra_forbidden":
         text = f"{key} is not a setting{nearest(str(location[-1]), _siblings(kind, first['loc']))}"
     elif first["type"] == "missing":
         text = f"{key} is missing"
+    elif (first.get("ctx") or {}).get("pattern") == NAME_PATTERN:
+        text = f"{key} {verb} {shown(first['input'])}: {NAME_RULE}"
     elif first["type"] == "value_error":
         text = f"{key + ': ' if key else ''}{first['ctx']['error']}"
     elif first["type"].startswith("union_tag"):
         text = _no_alternative(key, first["input"], first["ctx"])
     else:
         message = first["msg"].removeprefix("Input ")
-        text = f"{key} is {first['input']!r}, which {message}"
+        text = f"{key} {verb} {shown(first['input'])}, which {message}"
     return text + (f" (and {len(others)} more)" if others else "")
 
 
@@ -37,12 +43,18 @@ def _no_alternative(key: str, section: Any, context: dict[str, str]) -> str:
     if not isinstance(section, dict) or name not in section:
         return f"{key}.{name} is missing"
     valid = re.findall(r"[\w-]+", context["expected_tags"])
-    return f"{key}.{name} is {section[name]!r}{nearest(str(section[name]), valid)}"
+    return f"{key}.{name} is {shown(section[name])}{nearest(str(section[name]), valid)}"
 
 
 def _written(location: tuple) -> tuple:
-    """The location of a problem without the tags of alternatives, which pydantic adds and nobody wrote."""
+    """The location of a problem without what pydantic adds and nobody wrote: tags of alternatives, and that a key is meant."""
+    location = location[:-2] if location[-1:] == (KEY,) else location
     return tuple(part for part in location if not str(part).startswith("("))
+
+
+def _short(part: str | int) -> str:
+    """A part of a location as people know it; long ones, which are nobody's, shortened."""
+    return str(part) if len(str(part)) <= LONGEST else shown(str(part))
 
 
 def _siblings(model: type, location: tuple) -> list[str]:

@@ -95,7 +95,15 @@ def active_graph() -> Graph:
     """The stages of the active presets, from the lists that DVC reads."""
     if not RUNS.is_file():
         raise UserError(f"{RUNS} is missing: run `python -m marval runs`, which writes it")
-    return _graph(read_yaml(RUNS), whole=True)
+    remedy = "run `python -m marval runs`, which writes it anew"
+    try:
+        lists = read_yaml(RUNS)
+    except UserError as error:
+        raise UserError(f"{error}: {remedy}") from error
+    try:
+        return _graph(lists, whole=True)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{RUNS} is damaged, or older than {PIPELINE}: {remedy}") from error
 
 
 def graph_of(name: str) -> Graph:

@@ -44,6 +44,7 @@ def _of_large(path: Path, state: str) -> str:
 @functools.cache
 def _remembered() -> dict[str, list[str]]:
     try:
-        return json.loads(REMEMBERED.read_text())
+        known = json.loads(REMEMBERED.read_text())
     except (OSError, ValueError):
         return {}
+    return known if isinstance(known, dict) else {}

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from marval.artifacts import replacing, write_json
-from marval.errors import UserError
+from marval.errors import UserError, shown
 from marval.pipeline.files import REAL, inpainted
 from marval.pipeline.preset import (
     TEACHER,
@@ -25,7 +25,7 @@ from marval.pipeline.preset import (
     Preset,
     load_preset,
 )
-from marval.pipeline.reading import read_yaml
+from marval.pipeline.reading import read_strange_yaml
 from marval.weights import path_of
 from metrics.judges.section import weights_of
 
@@ -55,17 +55,25 @@ Item = dict[str, Any]
 
 def active_presets() -> list[str]:
     """The list `presets` of params.yaml."""
-    content = read_yaml(PARAMS)
+    content = _params()
     names = content.get("presets") if isinstance(content, dict) else None
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
-        raise UserError(f"{PARAMS}: presets must be a list of names, such as [digits], not {names!r}")
+        raise UserError(f"{PARAMS}: presets must be a list of names, such as [digits], not {shown(names)}")
     return names
+
+
+def _params() -> Any:
+    try:
+        return read_strange_yaml(PARAMS)
+    except UserError as error:
+        raise UserError(f"{error}: mend it, or take it from git (`git checkout {PARAMS}`)") from error
 
 
 def activate(names: list[str]) -> None:
     """Make `names` the active presets, in params.yaml and in the lists; the file's comments stay."""
     for name in names:
         load_preset(name)
+    _params()  # one that cannot be read is named
     lines = PARAMS.read_text().splitlines()
     start = next((i for i, line in enumerate(lines) if line.startswith("presets:")), len(lines))
     end = next((i for i in range(start + 1, len(lines)) if not lines[i].startswith((" ", "-"))), len(lines))
@@ -81,6 +89,10 @@ def expand(names: list[str]) -> dict[str, dict[str, Item]]:
     for name in names:
         for kind, item in _items(load_preset(name)):
             key = "-".join(str(item[part]) for part in KEY_PARTS if part in item)
+            if key in lists[kind]:
+                raise UserError(
+                    f"{PARAMS}: presets {lists[kind][key]['preset']} and {name} both have {key} among the {kind}: rename one"
+                )
             lists[kind][key] = item
     return lists
 
@@ -148,14 +160,14 @@ def render() -> str:
 def refresh() -> None:
     """Write the lists if they are stale."""
     text = render()
-    if not RUNS.is_file() or RUNS.read_text() != text:
+    if not RUNS.is_file() or RUNS.read_bytes() != text.encode():
         with replacing(RUNS) as temporary:
             temporary.write_text(text)
 
 
 def check(copy: Path) -> None:
     """UserError if the lists are stale; else a JSON copy of them, which says what the results consist of."""
-    if not RUNS.is_file() or RUNS.read_text() != render():
+    if not RUNS.is_file() or RUNS.read_bytes() != render().encode():
         raise UserError(
             f"{RUNS} does not match {PARAMS} and the presets: run `python -m marval runs`, then again"
         )

@@ -8,10 +8,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from marval.config import Config
+from marval.config import Config, Name, Seeds
 from marval.data.settings import EncodeConfig
 from marval.data.sources import PrepareConfig
-from marval.errors import UserError, nearest
+from marval.errors import UserError, nearest, shown
 from marval.methods.settings import (
     DistillTraining,
     DistillVariant,
@@ -23,6 +23,7 @@ from marval.methods.settings import (
 from marval.models.settings import TokenizerConfig
 from marval.noise import TRAINING_STEPS
 from marval.pipeline.explain import explain
+from marval.pipeline.files import REAL
 from marval.pipeline.reading import preset_path, read_settings
 from marval.pipeline.resources import StageResources
 from marval.sampling.settings import InpaintConfig, Role, SampleConfig, SampleVariant, ShowcaseConfig
@@ -55,20 +56,20 @@ class Distill(Config):
     """Section `distill`."""
 
     training: DistillTraining
-    variants: dict[str, DistillVariant] = Field(min_length=1)
+    variants: dict[Name, DistillVariant] = Field(min_length=1)
 
 
 class Reinforce(Config):
     """Section `reinforce`."""
 
     training: ReinforceTraining
-    variants: dict[str, ReinforceVariant]
+    variants: dict[Name, ReinforceVariant]
 
 
 class LatencyPreset(Config):
     """A preset that times networks with random weights and has nothing else."""
 
-    name: str
+    name: Name
     description: str
     latency: LatencyConfig
     resources: dict[str, StageResources] = Field({}, description="by stage; `default` for all")
@@ -78,9 +79,9 @@ class LatencyPreset(Config):
 class Preset(Config):
     """A reproduction, from data to report."""
 
-    name: str
+    name: Name
     description: str
-    seeds: list[int] = Field(min_length=1, description="of the distilled and the fine-tuned models")
+    seeds: Seeds
     teacher_seeds: list[int] | None = Field(
         None,
         min_length=1,
@@ -104,7 +105,7 @@ class Preset(Config):
     distill: Distill
     reinforce: Reinforce
     sample: SampleConfig
-    variants: dict[str, SampleVariant] = Field(min_length=1)
+    variants: dict[Name, SampleVariant] = Field(min_length=1)
     inpaint: InpaintConfig = InpaintConfig()
     evaluate: EvaluationSettings
     showcase: ShowcaseConfig
@@ -113,6 +114,7 @@ class Preset(Config):
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Preset:
+        _names_are_free(self)
         _sizes_agree(self)
         _names_are_defined(self)
         _seeds_are_trained(self)
@@ -187,6 +189,19 @@ class Preset(Config):
 AnyPreset = Preset | LatencyPreset
 
 
+def _names_are_free(preset: Preset) -> None:
+    """Names that stand for something else, or for two things."""
+    for section, variants, taken in (
+        ("variants", preset.variants, {REAL: "the held-out real images"}),
+        ("distill.variants", preset.distill.variants, {TEACHER: "the teacher"}),
+        ("reinforce.variants", preset.reinforce.variants, {TEACHER: "the teacher"}),
+    ):
+        for name in taken.keys() & variants.keys():
+            raise ValueError(f"{section} has {name!r}, which is the name of {taken[name]}: choose another")
+    for name in preset.distill.variants.keys() & preset.reinforce.variants.keys():
+        raise ValueError(f"distill.variants and reinforce.variants both have {name!r}: rename one")
+
+
 def _sizes_agree(preset: Preset) -> None:
     """Sizes that two sections state, or that follow from one and are stated in another."""
     size, model, tokenizer = preset.prepare.size, preset.teacher.model, preset.tokenizer.model
@@ -225,6 +240,12 @@ def _names_are_defined(preset: Preset) -> None:
                 f"reinforce.variants.{name}.rewarded_after is {tuned.rewarded_after}, more than "
                 f"reinforce.training.ar_steps, {preset.reinforce.training.ar_steps}"
             )
+    for key, steps in (
+        ("reinforce.training.ar_steps", preset.reinforce.training.ar_steps),
+        ("showcase.ar_steps", preset.showcase.ar_steps),
+    ):
+        if steps > tokens:
+            raise ValueError(f"{key} is {steps}, more than the {tokens} tokens, teacher.model.side squared")
     _known("reinforce.training.reward", preset.reinforce.training.reward, rewards_of(preset.judges))
     _known("showcase.model", preset.showcase.model, preset.models)
     _known("showcase.variant", preset.showcase.variant, list(preset.variants))
@@ -298,7 +319,7 @@ def _roles_fit(preset: Preset) -> None:
 
 def _known(key: str, name: str, valid: list[str]) -> None:
     if name not in valid:
-        raise ValueError(f"{key} is {name!r}, which is not defined{nearest(name, valid)}")
+        raise ValueError(f"{key} is {shown(name)}, which is not defined{nearest(name, valid)}")
 
 
 def load_preset(name: str) -> AnyPreset:

@@ -20,10 +20,11 @@ from typing import Any
 import torch
 
 from marval import weights
-from marval.artifacts import read_json, write_json
+from marval.artifacts import read_json, reading, write_json
 from marval.errors import UserError
 from marval.pipeline.files import Files, settings_path
-from marval.pipeline.graph import Stage
+from marval.pipeline.graph import Stage, active_graph
+from marval.pipeline.hashes import digest
 from marval.pipeline.preset import LatencyPreset, Preset, load_preset, resolved_settings, stage_threads
 from marval.pipeline.reading import preset_path
 from marval.pipeline.record import record_of
@@ -76,6 +77,7 @@ class Context:
 def stage_run(stage: Stage) -> Iterator[Context]:
     """Set up a stage; after it has worked, check its outputs, write its record and drop its checkpoints."""
     _require(stage)
+    _require_recorded(stage)
     settings = _settings(stage)
     if BY_DVC not in os.environ:
         _check_settings(stage, settings)
@@ -161,6 +163,22 @@ def _require(stage: Stage) -> None:
         )
 
 
+def _require_recorded(stage: Stage) -> None:
+    """UserError for an input that is not what the stage that makes it has recorded: damaged, or of another run."""
+    stages = active_graph()
+    for path, address in stages.inputs(stage).items():
+        record = stages.stages[address].record
+        if record is None or path == record:
+            continue
+        with reading(record):
+            recorded = json.loads(record.read_text())["outputs"][str(path)]
+        if (found := digest(path)) != recorded:
+            raise UserError(
+                f"{path} is not what {address} made (md5 {found}, {record} has {recorded}): run `snakemake`, which restores it "
+                "or makes it again"
+            )
+
+
 @contextlib.contextmanager
 def _exclusive(folder: Path) -> Iterator[None]:
     """One process for each stage: one that was left behind by a killed runner is waited for, not raced."""
@@ -199,5 +217,5 @@ def _seconds_before(folder: Path) -> float:
     """Seconds that interrupted runs of the same computation have already taken."""
     try:
         return float(json.loads((folder / "seconds.json").read_text()))
-    except (OSError, ValueError):  # none, or cut off by a kill: the time alone is lost
+    except (OSError, ValueError, TypeError):  # none, or damaged: the time alone is lost
         return 0.0

@@ -139,12 +139,19 @@ GONE = "missing: "
 
 
 def _read_lock() -> dict[str, Any]:
-    content = read_yaml(LOCK) if LOCK.is_file() else {}
-    if not isinstance(content, dict) or not isinstance(content.get("stages", {}), dict):
+    try:
+        content = read_yaml(LOCK) if LOCK.is_file() else {}
+        stages = content.get("stages", {})
+        # what is looked up below
+        for entry in stages.values():
+            _ = entry["cmd"], [out["path"] for part in ("deps", "outs") for out in entry.get(part, [])]
+            _ = [list(values) for values in entry.get("params", {}).values()]
+    except (UserError, AttributeError, KeyError, TypeError) as error:
+        reason = f" ({error})" if isinstance(error, UserError) else ""
         raise UserError(
-            f"{LOCK} is damaged: take it from git (`git checkout {LOCK}`), or delete it; results are then checked anew"
-        )
-    return content.get("stages", {})
+            f"{LOCK} is damaged{reason}: take it from git (`git checkout {LOCK}`), or delete it; results are then checked anew"
+        ) from error
+    return stages
 
 
 def parameters(stage: Stage, settings: Mapping[Path, Any]) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from marval.artifacts import replacing
+from marval.artifacts import is_sealed, replacing, seal
 from marval.progress import Progress
 
 Batch = tuple[int, range]
@@ -26,7 +26,7 @@ def batches_of(seeds: Iterable[int], images: int, size: int) -> list[Batch]:
 
 def missing(folder: Path, batches: Sequence[Batch]) -> list[Batch]:
     """Those that no earlier run has left."""
-    return [batch for batch in batches if not _path(folder, *batch).is_file()]
+    return [batch for batch in batches if not is_sealed(_path(folder, *batch))]
 
 
 def keep(
@@ -37,8 +37,10 @@ def keep(
     for seed, indices in batches:
         if draw is None or seed != last:
             last, draw = seed, draw_with(seed)
-        with replacing(_path(folder, seed, indices)) as temporary:
+        path = _path(folder, seed, indices)
+        with replacing(path) as temporary:
             np.save(temporary, draw(indices))
+        seal(path)
         progress.advance(len(indices))
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from marval.config import Config
+from marval.config import Config, Name, Seed, Seeds
 from marval.masking.settings import OrderLaw
 from marval.noise import TRAINING_STEPS
 
@@ -41,12 +41,12 @@ class SampleVariant(Config):
     """One way to make images: which model, how many diffusion steps for a token, guidance, AR steps, order."""
 
     role: Role
-    model: str
+    model: Name
     diffusion_steps: int = Field(ge=1, le=TRAINING_STEPS, description="1: the head once, converted to x0")
     guidance: float = Field(1.0, ge=0, le=20)
     ar_steps: int = Field(gt=0)
     order: OrderLaw = OrderLaw.RANDOM
-    seeds: list[int] | None = Field(None, min_length=1, description="default: the model's")
+    seeds: Seeds | None = Field(None, description="default: the model's")
 
 
 class InpaintConfig(Config):
@@ -59,7 +59,7 @@ class InpaintConfig(Config):
 class ShowcaseConfig(Config):
     """Section `showcase`: whose images grow and fill gaps in the report."""
 
-    model: str
-    seed: int = Field(0, ge=0)
+    model: Name
+    seed: Seed = 0
     ar_steps: int = Field(gt=0)
-    variant: str = Field(description="whose samples are held against the training images")
+    variant: Name = Field(description="whose samples are held against the training images")

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from marval.config import Config
+from marval.config import Config, Name, Positive
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.sampling.settings import Role
 
@@ -17,8 +17,8 @@ BOTH: list[Mode] = ["eager", "optimised"]
 class SpeedConfig(Config):
     """Section `speed`: which variants are timed, in turn, at which batch sizes, by which samplers."""
 
-    variants: list[str] = Field(min_length=1)
-    batches: list[int] = Field(min_length=1)
+    variants: list[Name] = Field(min_length=1)
+    batches: list[Positive] = Field(min_length=1)
     modes: list[Mode] = Field(BOTH, min_length=1)
     repetitions: int = Field(
         ge=3, le=1000, description="timed rounds; each times every variant in every mode once"
@@ -40,9 +40,9 @@ class LatencyVariant(Config):
 class LatencyRegime(Config):
     """What is timed together: every variant and mode in turn, model by model and batch by batch."""
 
-    models: list[str] = Field(min_length=1)
+    models: list[Name] = Field(min_length=1)
     ar_steps: int = Field(gt=0)
-    batches: list[int] = Field(min_length=1)
+    batches: list[Positive] = Field(min_length=1)
 
 
 class LatencyScale(Config):
@@ -50,7 +50,7 @@ class LatencyScale(Config):
 
     note: str | None = Field(None, description="printed and kept with every row: how this is reduced")
     precision: Literal["fp32", "bf16"]
-    models: dict[str, MARConfig] = Field(min_length=1)
+    models: dict[Name, MARConfig] = Field(min_length=1)
     regimes: list[LatencyRegime] = Field(min_length=1)
     repetitions: int = Field(ge=3, le=1000, description="timed rounds at most")
     budget_seconds: float = Field(gt=0, description="no further round of a batch size after this time")
@@ -72,7 +72,7 @@ class LatencyConfig(Config):
     """Section `latency`: networks with random weights, because time does not depend on the weights."""
 
     tokenizer: TokenizerConfig
-    variants: dict[str, LatencyVariant] = Field(min_length=1)
+    variants: dict[Name, LatencyVariant] = Field(min_length=1)
     modes: list[Mode] = Field(BOTH, min_length=1)
     gpu: LatencyScale
     cpu: LatencyScale = Field(description="where there is no GPU")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +12,25 @@ from typing import Any
 
 import torch
 
-from marval.artifacts import replacing
+from marval.artifacts import replacing, sha256
 
 SAVE_SECONDS = 10.0
 COST_FACTOR = (
     5.0  # per second that saving takes: saving then takes at most 1/50 of the time, however large the model
 )
+KEPT = 2  # states: where the last one is damaged, the one before it is taken
+SET_ASIDE = ".damaged"
+SHOWN = 32  # digits of a digest in a name
 
 
 class CheckpointStore:
-    """One state file in a folder that belongs to one computation (the folder's name carries its fingerprint)."""
+    """The last states in a folder that belongs to one computation (the folder's name carries its fingerprint).
+
+    The name of a file is NAME-COUNT-DIGEST.pt: the digest is that of its content, so that the two appear together.
+    """
 
     def __init__(self, folder: Path, name: str = "state") -> None:
-        self.path = folder / f"{name}.pt"
+        self.folder, self.name = folder, name
         self._saved = time.monotonic()
         self._cost = 0.0
 
@@ -31,21 +39,36 @@ class CheckpointStore:
         begun = time.monotonic()
         if begun - self._saved < SAVE_SECONDS * (1 + COST_FACTOR * self._cost):
             return
-        with replacing(self.path) as temporary:
+        files = self._files()
+        unfinished = self.folder / f"{self.name}.pt"
+        with replacing(unfinished) as temporary:
             torch.save(state(), temporary)
+        count = _count(files[-1]) + 1 if files else 1
+        unfinished.rename(self.folder / f"{self.name}-{count:06}-{sha256(unfinished)[:SHOWN]}.pt")
+        for file in files[: 1 - KEPT]:
+            file.unlink()
         self._saved = time.monotonic()
         self._cost = self._saved - begun
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state, or None; a file that cannot be read is removed, and training starts over."""
-        if not self.path.is_file():
-            return None
-        try:
-            # mapped: eight processes of one machine would else hold eight copies, of 17 GB each for MAR-H
-            state = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)
-        except Exception as error:
-            logging.getLogger("marval").warning("%s is damaged (%s); starting over", self.path, error)
-            self.path.unlink(missing_ok=True)
-            return None
-        logging.getLogger("marval").info("resuming from %s at step %s", self.path, state.get("step"))
-        return state
+        """The last state that is whole, or None; damaged ones are named and set aside."""
+        for file in reversed(self._files()):
+            with contextlib.suppress(FileNotFoundError):  # another process of the stage has just set it aside
+                if sha256(file)[:SHOWN] == file.stem.rsplit("-", 1)[1]:
+                    # mapped: eight processes of one machine would else hold eight copies, of 17 GB each for MAR-H
+                    state = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+                    logging.getLogger("marval").info("resuming from %s at step %s", file, state["step"])
+                    return state
+                file.rename(file.with_name(file.name + SET_ASIDE))
+                message = f"{file} is damaged: set aside as {file.name}{SET_ASIDE}, going on from what was saved before it"
+                logging.getLogger("marval").warning(message)
+                sys.stderr.write(f"marval: {message}\n")
+        return None
+
+    def _files(self) -> list[Path]:
+        """The states, oldest first."""
+        return sorted(self.folder.glob(f"{self.name}-*-*.pt"), key=_count)
+
+
+def _count(file: Path) -> int:
+    return int(file.stem.rsplit("-", 2)[1])

@@ -168,7 +168,7 @@ def _check_sound(row: Mapping[str, float], label: str, store: CheckpointStore) -
     for name, value in row.items():
         if not math.isfinite(value) or (name.startswith("loss") and abs(value) > DIVERGED):
             raise UserError(
-                f"{label}: {name} is {value:.3g} at step {row['step']}; the last good state is kept in {store.path}; "
+                f"{label}: {name} is {value:.3g} at step {row['step']}; the last good state is kept in {store.folder}; "
                 "lower the learning rate or the clipping norm of this stage in the preset"
             )
 
@@ -190,7 +190,7 @@ def _restore(method: Method, log: TrainingLog, store: CheckpointStore, label: st
     done = state["step"] if state else 0
     if len(set(gather(np.array([done])).tolist())) > 1:
         raise UserError(
-            f"{label}: the processes do not all see the same {store.path}: put the folder runs on a file system that they share"
+            f"{label}: the processes do not all see the same {store.folder}: put the folder runs on a file system that they share"
         )
     if state is None:
         return 0

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import nn
 
-from marval.artifacts import write_tensors
+from marval.artifacts import SEAL, is_sealed, seal, write_tensors
+from marval.errors import UserError
 
 
 def snapshot_steps(steps: int, parts: int, log_every: int) -> set[int]:
@@ -28,13 +29,22 @@ class Snapshots:
     def observe(self, step: int) -> None:
         """Take a snapshot if it is time."""
         if step in self.steps:
-            write_tensors(self.folder / f"step-{step:08d}.safetensors", dict(self.model.state_dict()))
+            path = self.folder / f"step-{step:08d}.safetensors"
+            write_tensors(path, dict(self.model.state_dict()))
+            seal(path)
 
     def publish(self, folder: Path) -> None:
-        """Copy all to the folder of results, which appears whole."""
+        """Copy all to the folder of results, which appears whole. UserError if one is damaged: its moment is past."""
+        for path in snapshot_files(self.folder).values():
+            if not is_sealed(path):
+                raise UserError(
+                    f"{path} is damaged: `rm -r {self.folder.parent}` and run the same command again, which trains anew"
+                )
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as beside:
-            whole = shutil.copytree(self.folder, Path(beside) / folder.name)
+            whole = shutil.copytree(
+                self.folder, Path(beside) / folder.name, ignore=shutil.ignore_patterns(f"*{SEAL}")
+            )
             shutil.rmtree(folder, ignore_errors=True)
             whole.rename(folder)
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from metrics.errors import UserError
+from metrics.errors import UserError, reason
 from metrics.files import replacing
 from metrics.judges.prompts import check_template, prompt_protocol
 from metrics.judges.registry import miniature
@@ -134,12 +134,17 @@ class Judge(nn.Module):
             )
         weights = file.read_bytes()
         self.sha256 = sha256(weights).hexdigest()
-        if self.sha256 != description["sha256"]:
+        if self.sha256 != description.get("sha256"):
             raise UserError(
                 f"{file}: its sha256 is not the one in the .json: the two files do not belong together"
             )
-        self.load_state_dict(load(weights), strict=True)
-        self.constants = dict(description["constants"])
+        try:
+            self.load_state_dict(load(weights), strict=True)
+            self.constants = {str(name): float(value) for name, value in description["constants"].items()}
+        except (
+            Exception
+        ) as error:  # of any kind, where the two files belong together and are of another judge
+            raise UserError(f"{file}: not this judge's weights ({reason(error)}): train it again") from error
 
 
 def unit_float(images: Tensor) -> Tensor:

@@ -1,13 +1,13 @@
 """Judges from settings and from files."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 
-from metrics.errors import UserError
+from metrics.errors import UserError, reason
+from metrics.files import read_json
 from metrics.judges.prompts import TEMPLATE
 from metrics.judges.registry import miniature
 from metrics.judges.settings import JudgeConfig
@@ -51,17 +51,16 @@ def load(path: str | Path) -> Any:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise UserError(f"{file}: config.{key}: {first['msg'].lower()}: train the judge again") from error
-    except (KeyError, TypeError, UserError) as error:
-        raise UserError(f"{file}: not a judge's description ({error}): train the judge again") from error
+    except Exception as error:  # a description may hold anything
+        raise UserError(
+            f"{file}: not a judge's description ({reason(error)}): train the judge again"
+        ) from error
     judge.read_weights(stem, description)
     return judge.eval().requires_grad_(False)
 
 
 def _description(file: Path) -> dict[str, Any]:
-    try:
-        description = json.loads(file.read_text())
-    except ValueError as error:
-        raise UserError(f"{file}: not JSON: run the stage that makes the judges again") from error
+    description = read_json(file, "run the stage that makes the judges again")
     if not isinstance(description, dict) or "kind" not in description:
         raise UserError(f"{file}: not a judge's description: run the stage that makes the judges again")
     return description

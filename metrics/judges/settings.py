@@ -1,14 +1,14 @@
 """Settings of the miniature judges, free of the networks: a preset is checked without loading them."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class JudgeConfig(BaseModel):
     """What every judge of small images needs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     name: str = Field(min_length=1, description="name in result files")
     image_size: int = Field(default=32, ge=16, le=256, multiple_of=8, description="pixels, H = W")
@@ -59,9 +59,20 @@ class EfficientNetConfig(JudgeConfig):
     seed: int = Field(default=505, ge=0, lt=2**31, description="of the projection")
 
 
-class ClipConfig(TrainedConfig):
+class PatchedConfig(TrainedConfig):
+    """What every judge with a vision transformer needs."""
+
+    patch: int = Field(default=8, ge=2, le=32, description="side of what becomes one token, pixels")
+
+    @model_validator(mode="after")
+    def _patches_fill_the_image(self) -> Self:
+        if self.image_size % self.patch:
+            raise ValueError(f"image_size {self.image_size} is not divisible by patch {self.patch}")
+        return self
+
+
+class ClipConfig(PatchedConfig):
     name: str = "digits-clip"
-    patch: int = Field(default=8, ge=2, le=32)
     width: int = Field(default=64, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)
@@ -70,9 +81,8 @@ class ClipConfig(TrainedConfig):
     seed: int = Field(default=202, ge=0, lt=2**31)
 
 
-class ImageRewardConfig(TrainedConfig):
+class ImageRewardConfig(PatchedConfig):
     name: str = "digits-image-reward"
-    patch: int = Field(default=8, ge=2, le=32)
     width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)
@@ -81,9 +91,8 @@ class ImageRewardConfig(TrainedConfig):
     seed: int = Field(default=303, ge=0, lt=2**31)
 
 
-class PickScoreConfig(TrainedConfig):
+class PickScoreConfig(PatchedConfig):
     name: str = "digits-pick-score"
-    patch: int = Field(default=8, ge=2, le=32)
     width: int = Field(default=48, ge=16, le=1024, multiple_of=16)
     vision_layers: int = Field(default=2, ge=1, le=24)
     text_layers: int = Field(default=1, ge=1, le=24)

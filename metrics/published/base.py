@@ -27,7 +27,7 @@ class PublishedScorer:
     def __init__(
         self, model: nn.Module, class_names: list[str], template: str, name: str, sha256: str | None
     ) -> None:
-        self.name, self.sha256 = name, sha256
+        self.name, self.sha256, self.class_names = name, sha256, list(class_names)
         self.protocol: dict[str, Any] = prompt_protocol(template, class_names)
         self._model: Any = model.eval().float().requires_grad_(False)
         self._prompts = class_prompts(template, class_names)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metrics.judges.prompts import TEMPLATE
 from metrics.published.base import TwoTowerScorer
-from metrics.published.weights import require, weights_sha256
+from metrics.published.weights import opening, require, weights_sha256
 
 SOURCE = "https://github.com/openai/CLIP (ViT-L-14.pt, ViT-B-32.pt) or the hub's timm/*_clip_*.openai"
 
@@ -42,10 +42,11 @@ class OpenClip(TwoTowerScorer):
         import open_clip
 
         weights = require(weights, f"the weights of {cls.architecture}", SOURCE)
-        if _is_torchscript(weights):
-            model = open_clip.load_openai_model(str(weights), precision="fp32", device="cpu")
-        else:
-            model = open_clip.create_model(cls.architecture, pretrained=str(weights), precision="fp32")
+        with opening(weights, SOURCE):
+            if _is_torchscript(weights):
+                model = open_clip.load_openai_model(str(weights), precision="fp32", device="cpu")
+            else:
+                model = open_clip.create_model(cls.architecture, pretrained=str(weights), precision="fp32")
         preprocess = open_clip.image_transform(
             model.visual.image_size,
             is_train=False,

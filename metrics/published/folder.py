@@ -40,6 +40,10 @@ def open_description(file: Path, description: dict[str, Any]) -> Any:
     absent = {"judge", "weights", "sha256", "class_names", "template"} - set(description)
     if absent:
         raise UserError(f"{file}: no {', '.join(sorted(absent))} in it: describe the judges again")
+    names = description["class_names"]
+    texts = [description[key] for key in ("judge", "weights", "sha256", "template")]
+    if not isinstance(names, list) or not all(isinstance(text, str) for text in (*texts, *names)):
+        raise UserError(f"{file}: not a judge's description: describe the judges again")
     name, weights = description["judge"], Path(description["weights"])
     try:
         judge = published(name).implementation()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from metrics.errors import UserError
 from metrics.judges.prompts import TEMPLATE
 from metrics.published.base import PublishedScorer
-from metrics.published.weights import require, weights_sha256
+from metrics.published.weights import opening, require, weights_sha256
 
 TOKENS = 35  # of a prompt, as the package pads
 SOURCE = "https://huggingface.co/THUDM/ImageReward (ImageReward.pt, med_config.json)"
@@ -48,20 +48,12 @@ class ImageRewardV1(PublishedScorer):
         folder = Path(weights)
         file = require(folder / "ImageReward.pt", "ImageReward's weights", SOURCE)
         config = require(folder / "med_config.json", "ImageReward's text configuration", SOURCE)
-        try:
-            with _tokenizer_of(folder / VOCABULARY):
-                model = ImageReward(med_config=str(config), device="cpu")
-        except OSError as error:
-            raise UserError(
-                f"{folder / VOCABULARY}: ImageReward needs BERT's vocabulary: get it from "
-                "https://huggingface.co/google-bert/bert-base-uncased and put it there"
-            ) from error
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        missing = [
-            key
-            for key in model.load_state_dict(state, strict=False).missing_keys
-            if "position_ids" not in key
-        ]
+        with _tokenizer_of(folder / VOCABULARY), opening(config, SOURCE):
+            model = ImageReward(med_config=str(config), device="cpu")
+        with opening(file, SOURCE):
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            keys = model.load_state_dict(state, strict=False).missing_keys
+        missing = [key for key in keys if "position_ids" not in key]
         if missing:
             raise UserError(
                 f"{file}: lacks {missing[0]} and {len(missing) - 1} more: fetch it again from {SOURCE}"
@@ -91,13 +83,22 @@ class ImageRewardV1(PublishedScorer):
 
 @contextmanager
 def _tokenizer_of(vocabulary: Path) -> Iterator[None]:
-    """Have the package build its tokenizer from this file, where there is one: by itself it asks the hub."""
+    """Have the package build its tokenizer from this file, or else from the hub's cache: by itself it asks the hub."""
     from ImageReward.models.BLIP import blip_pretrain
     from transformers import BertTokenizer
 
+    try:
+        if vocabulary.is_file():
+            tokenizer = BertTokenizer(str(vocabulary), do_lower_case=True)
+        else:
+            tokenizer = BertTokenizer.from_pretrained("bert-base-uncased", local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{vocabulary}: ImageReward needs BERT's vocabulary: get it from "
+            "https://huggingface.co/google-bert/bert-base-uncased and put it there"
+        ) from error
     own = blip_pretrain.init_tokenizer
-    if vocabulary.is_file():
-        blip_pretrain.init_tokenizer = lambda: BertTokenizer(str(vocabulary), do_lower_case=True)
+    blip_pretrain.init_tokenizer = lambda: tokenizer
     try:
         yield
     finally:

@@ -1,13 +1,13 @@
 """Inception-v3 as the FID literature uses it, by torch-fidelity's own extractor, from a weights file on disk."""
 
-import pickle
+from io import BytesIO
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from metrics.errors import UserError
-from metrics.published.weights import require, weights_sha256
+from metrics.published.weights import opening, require, weights_sha256
 
 FILE = "weights-inception-2015-12-05-6726825d.pth"
 
@@ -22,14 +22,15 @@ class Inception:
         from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
         weights = require(weights, "the Inception weights", URL_INCEPTION_V3)
-        _check_plain(weights)
         self.sha256: str | None = weights_sha256(weights)
-        self._network = FeatureExtractorInceptionV3(
-            self.name,
-            ["2048"],
-            feature_extractor_weights_path=str(weights),
-            feature_extractor_internal_dtype="float32",
-        )
+        copy = _plain_copy(weights)
+        with opening(weights, URL_INCEPTION_V3):
+            self._network = FeatureExtractorInceptionV3(
+                self.name,
+                ["2048"],
+                feature_extractor_weights_path=copy,
+                feature_extractor_internal_dtype="float32",
+            )
 
     @classmethod
     def open(cls, weights: str | Path, class_names: list[str], template: str) -> "Inception":
@@ -51,11 +52,15 @@ class Inception:
         return features @ self._network.fc.weight.float().T
 
 
-def _check_plain(weights: Path) -> None:
-    """torch-fidelity unpickles the file without restriction, so it has to load under the restriction first."""
+def _plain_copy(weights: Path) -> BytesIO:
+    """The file's tensors and nothing else, written anew: torch-fidelity unpickles what it is given without restriction."""
     try:
-        torch.load(weights, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle can fail in any way
         raise UserError(
             f"{weights}: not a plain weights file ({type(error).__name__}): fetch {FILE} again"
         ) from error
+    copy = BytesIO()
+    torch.save(state, copy)
+    copy.seek(0)
+    return copy

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metrics.judges.prompts import TEMPLATE
 from metrics.published.base import TwoTowerScorer
-from metrics.published.weights import require, weights_sha256
+from metrics.published.weights import opening, require, weights_sha256
 
 SOURCE = (
     "https://huggingface.co/yuvalkirstain/PickScore_v1 (its processor: laion/CLIP-ViT-H-14-laion2B-s32B-b79K)"
@@ -44,8 +44,9 @@ class PickScoreV1(TwoTowerScorer):
         from transformers import CLIPModel, CLIPProcessor
 
         folder = require(weights, "PickScore's folder", SOURCE)
-        model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
-        processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
+        with opening(folder, SOURCE):
+            model = CLIPModel.from_pretrained(folder, local_files_only=True, torch_dtype=torch.float32)
+            processor = CLIPProcessor.from_pretrained(folder, local_files_only=True)
         return cls(model, processor, class_names, template, weights_sha256(folder))
 
     def score(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """Finding weights files and knowing them by their hash."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from metrics.errors import UserError
+from metrics.errors import UserError, reason
 
 BLOCK = 1 << 22
 RECORD = ".sha256.json"  # beside the weights: the hash, with size and time of the files that it was taken of
@@ -17,6 +19,19 @@ def require(path: str | Path, what: str, source: str) -> Path:
     if not path.exists():
         raise UserError(f"{path}: {what} not found: get it from {source} and put it there, or give its path")
     return path
+
+
+@contextmanager
+def opening(path: Path, source: str) -> Iterator[None]:
+    """Turn whatever goes wrong while weights are read into one line about them."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # of the libraries and of those below them: many kinds
+        raise UserError(
+            f"{path}: not readable as weights ({type(error).__name__}: {reason(error)}): fetch it again from {source}"
+        ) from error
 
 
 def weights_sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from marval.artifacts import read_tensors
+from marval.errors import UserError
 from marval.training import checkpoints
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import Update, fit
@@ -128,14 +129,23 @@ def test_published_snapshots_replace_older_ones_whole(tmp_path):
     assert [path.name for path in results.parent.iterdir()] == ["marval-s0"]
 
 
+def test_a_damaged_snapshot_is_not_published(tmp_path):
+    snapshots = taken(tmp_path / "run")
+    path = snapshot_files(snapshots.folder)[5]
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(UserError, match=rf"step-00000005\.safetensors is damaged: `rm -r {tmp_path}/run`"):
+        snapshots.publish(tmp_path / "results/snapshots/marval-s0")
+    assert not (tmp_path / "results/snapshots/marval-s0").exists()
+
+
 def test_a_failed_publication_leaves_what_was_there(tmp_path):
     results = tmp_path / "results/snapshots/marval-s0"
     snapshots = taken(tmp_path / "run")
     snapshots.publish(results)
     before = {path.name: path.read_bytes() for path in results.iterdir()}
     taken(tmp_path / "run")
-    (snapshots.folder / "step-00000009.safetensors").symlink_to("gone")  # cannot be copied
-    with pytest.raises(OSError, match="step-00000009"):
+    (snapshots.folder / "notes").symlink_to("gone")  # cannot be copied
+    with pytest.raises(OSError, match="notes"):
         snapshots.publish(results)
     assert {path.name: path.read_bytes() for path in results.iterdir()} == before
     assert [path.name for path in results.parent.iterdir()] == ["marval-s0"]

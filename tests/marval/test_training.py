@@ -1,6 +1,7 @@
 """The loop: resuming is exact, divergence stops it with a message, rates warm up, averages follow."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_divergence_stops_with_the_last_good_state(tmp_path, monkeypatch, poison
         fit(Regression(33, poison), 60, seed=0, store=store, label="teacher@digits-0", log_every=5)
     message = str(caught.value)
     assert "\n" not in message
-    for part in ("teacher@digits-0", "loss is ", word, "at step 35", str(store.path)):
+    for part in ("teacher@digits-0", "loss is ", word, "at step 35", str(store.folder)):
         assert part in message
     state = store.load()
     assert state is not None
@@ -86,14 +87,33 @@ def test_divergence_stops_with_the_last_good_state(tmp_path, monkeypatch, poison
     assert all(torch.isfinite(v).all() for v in state["updates"]["model"]["module"].values())
 
 
-def test_damaged_checkpoint_starts_over(tmp_path, monkeypatch):
+def damage(path: Path) -> None:
+    """One bit of a weight, which a file of torch's does not notice."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_damaged_checkpoints_are_set_aside_and_those_before_them_taken(
+    tmp_path, monkeypatch, capsys, damaged
+):
     monkeypatch.setattr(checkpoints, "SAVE_SECONDS", 0.0)
-    store = CheckpointStore(tmp_path)
-    fit(Regression(), 10, seed=0, store=store, label="test", log_every=5)
-    store.path.write_bytes(store.path.read_bytes()[:50])
+    fit(Regression(), 20, seed=0, store=CheckpointStore(tmp_path), label="test", log_every=5)
+    kept = sorted(tmp_path.iterdir())
+    assert len(kept) == 2
+    for path in kept[-damaged:]:
+        damage(path)
+    state = CheckpointStore(tmp_path).load()
+    assert (state["step"] if state else None) == {1: 15, 2: None}[damaged]
+    named = capsys.readouterr().err
+    for path in kept[-damaged:]:
+        assert f"{path} is damaged: set aside as {path.name}.damaged" in named
+        assert path.with_name(f"{path.name}.damaged").is_file()
+        assert not path.exists()
     method, fresh = Regression(), Regression()
-    fit(method, 10, seed=0, store=CheckpointStore(tmp_path), label="test", log_every=5)
-    fit(fresh, 10, seed=0, store=CheckpointStore(tmp_path / "fresh"), label="test", log_every=5)
+    fit(method, 20, seed=0, store=CheckpointStore(tmp_path), label="test", log_every=5)
+    fit(fresh, 20, seed=0, store=CheckpointStore(tmp_path / "fresh"), label="test", log_every=5)
     assert torch.equal(weights(method), weights(fresh))
 
 

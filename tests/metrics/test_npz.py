@@ -52,7 +52,10 @@ def test_samples_and_their_parts_share_the_file(tmp_path: Path) -> None:
 
 def test_pickles_and_damage_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", images=np.array([{}], dtype=object), plain=np.zeros(3))
-    with pytest.raises(UserError, match=r"a\.npz: not a readable npz file of plain arrays: mend it"):
+    with pytest.raises(
+        UserError,
+        match=r"a\.npz: not a readable npz file .*\(pickled objects are not read\): mend it",
+    ):
         read_npz(tmp_path / "a.npz", ["images"], "mend it")
     assert "plain" in read_npz(tmp_path / "a.npz", ["plain"], "")[0]
     whole = (tmp_path / "a.npz").read_bytes()

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import made_up
 import pytest
 
 from reports.__main__ import main
@@ -29,6 +30,7 @@ def two(reported: Path, tmp_path: Path) -> Path:
         if row["metric"] == "clip_score":
             row["judge_sha256"] = "another"
     file.write_text(json.dumps(rows))
+    made_up.record("evaluate@made-up-marval", tmp_path / "results/b", ["metrics/marval.json"], 12.0)
     return tmp_path / "results"
 
 

@@ -10,9 +10,12 @@ import made_up
 import pandas as pd
 import pytest
 
+from marval.pipeline.hashes import digest
+from reports.errors import UserError
+from reports.formats import md5
 from reports.intervals import Estimate
 from reports.paper import Paper
-from reports.provenance import Provenance
+from reports.provenance import Provenance, check_recorded
 from reports.tables import Cell, Table, all_tables
 
 
@@ -85,12 +88,23 @@ def test_numbers_say_where_they_come_from(tables: dict[str, Table]) -> None:
         assert part in cell.title
 
 
-def test_a_file_that_changed_after_its_run_is_stale(project: Path) -> None:
-    file = project / "results" / "made-up" / "metrics" / "marval.json"
-    provenance = Provenance(made_up.opened(project))
-    assert not provenance.source(file.resolve()).stale
+@pytest.mark.parametrize("name", ["metrics/marval.json", "speed.json"])
+def test_a_file_that_changed_after_its_run_is_refused(project: Path, name: str) -> None:
+    file = project / "results" / "made-up" / name
+    check_recorded(made_up.opened(project))
     file.write_text(file.read_text() + "\n")
-    assert Provenance(made_up.opened(project)).source(file.resolve()).stale
+    with pytest.raises(
+        UserError, match=r"^results/made-up/\S+ is not what \S+ made \(md5 .*: run `snakemake`"
+    ):
+        check_recorded(made_up.opened(project))
+
+
+def test_hashes_are_those_of_the_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    for name in ("a/z.json", "a/b/x", "a/b/.snakemake_timestamp"):
+        (tmp_path / name).write_text(name)
+    assert md5(tmp_path / "a") == digest(tmp_path / "a")
+    assert md5(tmp_path / "a/z.json") == digest(tmp_path / "a/z.json")
 
 
 def test_csv_has_full_precision_and_intervals(tables: dict[str, Table]) -> None:

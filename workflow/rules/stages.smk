@@ -14,16 +14,22 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.get
 # one thread for a stage unless its settings say more: idle helper threads slow down the stages beside it
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from marval.errors import UserError
-from marval.pipeline import items
-from marval.pipeline.files import settings_path
-from marval.pipeline.graph import active_graph
-from marval.pipeline.missing import message, nodes_of, outlook
-from marval.pipeline.preset import load_preset, resolved_settings, stage_processes, stage_threads
-from marval.pipeline.resources import resources_of
-from marval.pipeline.roles import warnings
-from marval.pipeline.state import State
-from marval.processes import gpus, warm
+try:
+    from marval.errors import UserError, of_files
+    from marval.pipeline import items, start
+    from marval.pipeline.files import settings_path
+    from marval.pipeline.graph import active_graph
+    from marval.pipeline.missing import message, nodes_of, outlook
+    from marval.pipeline.preset import load_preset, resolved_settings, stage_processes, stage_threads
+    from marval.pipeline.resources import resources_of
+    from marval.pipeline.roles import warnings
+    from marval.pipeline.state import State
+    from marval.processes import gpus, warm
+except (ImportError, MemoryError) as error:
+    sys.exit(
+        f"marval: error: packages cannot be imported ({' '.join(str(error).split()) or 'out of memory'}): raise the limit of memory "
+        "(`ulimit -v`), 4 GB will do; if there is none, `make setup` installs them anew"
+    )
 
 STAMPS = Path(".snakemake/stages")
 ALONE = "alone"  # noted in dvc.yaml of stages that want the machine for themselves
@@ -47,12 +53,14 @@ class StageRule:
 
     @property
     def name(self):
-        return self.address.replace("@", "_").replace("-", "_")
+        # two addresses never give one name: stages have no two _ in a row, presets, variants and seeds none at all
+        return self.address.replace("@", "__").replace("-", "_")
 
 
 def resolved_rules():
     """(rules of the active presets' stages that can run, what each of the others waits for); a user's mistake is one line."""
     try:
+        start.check_folder()
         items.refresh()
         presets = {name: load_preset(name) for name in items.active_presets()}
         graph = active_graph()
@@ -60,13 +68,18 @@ def resolved_rules():
         state = State(graph, {settings_path(name): content for name, content in settings.items()})
         found = outlook(nodes_of(graph, presets), state.is_settled)
         changed = state.to_run()
+        idle = found.waiting.keys() | found.settled
+        stages = [stage for stage in graph.stages.values() if stage.address not in idle]
+        rules = [rule_of(s, graph, presets, settings, s.address in changed) for s in stages]
     except UserError as error:
         sys.exit(f"marval: error: {error}")
+    except OSError as error:
+        if (line := of_files(error)) is None:
+            raise
+        sys.exit(f"marval: error: {line}")
     if workflow.is_main_process:
         announce(presets.values(), found.waiting, len(graph.stages))
-    idle = found.waiting.keys() | found.settled
-    stages = [stage for stage in graph.stages.values() if stage.address not in idle]
-    return [rule_of(s, graph, presets, settings, s.address in changed) for s in stages], found.waiting
+    return rules, found.waiting
 
 
 def rule_of(stage, graph, presets, settings, changed):
@@ -75,6 +88,8 @@ def rule_of(stage, graph, presets, settings, changed):
     usage = resources_of(section, stage.kind)
     own = settings.get(stage.preset, {})
     threads = stage_threads(own, stage.kind) * stage_processes(own, stage.kind)
+    if changed:
+        start.check_outputs(stage)
     made = [*graph.inputs(stage), *graph.other_files(stage)]
     return StageRule(
         address=stage.address,
@@ -120,6 +135,16 @@ def start_warm_process():
         path = f".snakemake/warm-{os.getpid()}.socket"
         os.environ.update({warm.VARIABLE: path})
         subprocess.Popen([sys.executable, "-m", "marval", "warm", path], start_new_session=True)
+
+
+def start_alone():
+    """Keep a second run out, and clear away what a killed one has left; a user's mistake is one line."""
+    global CLAIM  # held until this process ends
+    try:
+        CLAIM = start.claim()
+        start.clear_remains()
+    except UserError as error:
+        sys.exit(f"marval: error: {error}")
 
 
 def announce(presets, lacking, total):

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from marval.artifacts import write_json, write_npz
+from marval.config import Seed
 from marval.data.sources.base import Source
 
 DIGIT_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -29,7 +30,7 @@ class ArraySource(Source):
 
     copies_images: ClassVar[bool] = True
     names: ClassVar[tuple[str, ...]]  # of the entities, by class
-    seed: int = Field(0, ge=0, description="of the split into training and held-out images and into halves")
+    seed: Seed = Field(0, description="of the split into training and held-out images and into halves")
 
     @property
     def crop(self) -> str:

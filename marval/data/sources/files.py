@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from marval.config import Seed
 from marval.data.collection import Collection, Reader
 from marval.data.sources.base import Counts, Source
 
@@ -23,7 +24,7 @@ class FileSource(Source):
     max_damaged: float = Field(
         0.0, ge=0, description="damaged images to skip: a count, or a fraction below 1"
     )
-    seed: int = Field(0, ge=0, description="of the choice of held-out images, and of the halves")
+    seed: Seed = Field(0, description="of the choice of held-out images, and of the halves")
 
     @property
     def crop(self) -> str:

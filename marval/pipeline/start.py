@@ -1,0 +1,95 @@
+"""What a run looks at before it starts: whether another one is at work, and what a killed one has left behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from marval.errors import UserError
+from marval.pipeline.graph import Stage
+
+FOLDER = Path(".snakemake")
+RUNNING = FOLDER / "running"  # locked by the run that is at work; says which that is
+SOCKETS = "warm-*.socket"
+RWLOCK = Path(".dvc/tmp/rwlock")
+
+
+def check_folder() -> None:
+    """UserError where this is no git checkout, which DVC needs."""
+    if not Path(".git").exists():
+        raise UserError(
+            f"{Path.cwd()} is not a git checkout, which DVC needs: get the project by `git clone`, or run `git init` here"
+        )
+
+
+def check_outputs(stage: Stage) -> None:
+    """UserError for an output that is there and may not be written."""
+    for path in stage.outputs:
+        if path.exists() and not os.access(path, os.W_OK):
+            raise UserError(
+                f"{path} is write-protected, and {stage.address} has to run again: `chmod -R u+w {path}`, or move it away"
+            )
+
+
+def claim() -> TextIO:
+    """The lock of the only run of this folder, kept until the process ends or closes it; UserError while there is another."""
+    FOLDER.mkdir(exist_ok=True)
+    stream = RUNNING.open("a+")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.seek(0)
+        other = stream.read().strip() or "just started"
+        stream.close()
+        raise UserError(
+            f"another run is at work in {Path.cwd()} ({other}): start this one again when that one has ended"
+        ) from None
+    stream.truncate(0)
+    stream.write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
+    stream.flush()
+    return stream
+
+
+def clear_remains() -> None:
+    """Remove what killed runs left: sockets of their warm processes, and DVC's list of files in use where it is cut off.
+
+    Only for who has the claim.
+    """
+    for socket in FOLDER.glob(SOCKETS):
+        socket.unlink(missing_ok=True)
+    if not _is_readable(RWLOCK):
+        _drop_rwlock()
+
+
+def _is_readable(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_text()), dict)
+    except FileNotFoundError:
+        return True
+    except ValueError:
+        return False
+
+
+def _drop_rwlock() -> None:
+    """Under the lock that guards the file: while a `dvc` holds that, it is at work on it."""
+    from dvc.lock import LockError, make_lock
+    from dvc.repo import Repo
+    from dvc.rwlock import RWLOCK_LOCK
+
+    with Repo(".") as repo:
+        hardlink = repo.config["core"].get("hardlink_lock", False)
+        guard = make_lock(
+            str(RWLOCK.with_name(RWLOCK_LOCK)), tmp_dir=str(RWLOCK.parent), hardlink_lock=hardlink
+        )
+    try:
+        with guard:
+            if not _is_readable(RWLOCK):
+                RWLOCK.unlink()
+                sys.stderr.write(f"marval: {RWLOCK} was cut off by a kill, and is removed\n")
+    except LockError:
+        return  # in use, and about to be written

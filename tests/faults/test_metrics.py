@@ -304,9 +304,9 @@ ROWS = {
     "text seeds": {"seeds": "0"},
     "no seeds": {"seeds": [], "values": []},
     "values of other seeds": {"values": [1.0, 2.0]},
-    "halves of text": {"halves": {"sha256": "x", "values": [["a"]]}},
-    "no halves": {"halves": {"sha256": "x", "values": []}},
-    "halves are a list": {"halves": []},
+    "halves of text": {"halves": [{"sha256": "x", "values": ["a", "b"]}]},
+    "no halves": {"halves": [{"sha256": "x", "values": []}]},
+    "halves are a mapping": {"halves": {"sha256": "x", "values": [[1.0, 2.0]]}},
     "text protocol": {"protocol": "usual"},
     "number as judge": {"judge": 3},
     "direction": {"higher_is_better": "yes"},
@@ -325,8 +325,9 @@ def test_bad_rows(folder, tried, what):
 
 def test_halves_of_another_number(folder, tried):
     rows = json.loads((folder / "good.json").read_text())
-    row = next(row for row in rows if row["halves"]["values"][0])
-    shorter = row | {"halves": row["halves"] | {"values": [row["halves"]["values"][0][1:]]}}
+    row = next(row for row in rows if row["halves"][0]["values"])
+    (own,) = row["halves"]
+    shorter = row | {"halves": [own | {"values": own["values"][1:]}]}
     assert "not as many values" in refused(tried, lambda: compare([row], [shorter]))
 
 

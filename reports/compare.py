@@ -23,7 +23,7 @@ def write_comparison(first: Path, second: Path, output: Path) -> Path:
     """Write a page that compares two results folders, each with a report; returns `output`."""
     sides = [Results.open(root.name, root) for root in (first, second)]
     names = _names(first, second)
-    claims = [read_claims(side.root) for side in sides]
+    one, two = (read_claims(side.root) for side in sides)
     provenances = [Provenance(side, prefix) for side, prefix in zip(sides, ("first", "second"), strict=True)]
     tables = [_scores(sides, names, provenances), _times(sides, names)]
     page = (
@@ -33,9 +33,9 @@ def write_comparison(first: Path, second: Path, output: Path) -> Path:
             names=names,
             ours=_ours,
             when=[last_started(side) for side in sides],
-            changed=front.changed(*claims, names),
-            groups=_changes(*claims),
-            claims=[(id, claims[0].get(id), claims[1].get(id)) for id in sorted({*claims[0], *claims[1]})],
+            changed=front.changed(one, two, names),
+            groups=_changes(one, two),
+            claims=[(id, one.get(id), two.get(id)) for id in sorted({*one, *two})],
             tables=[table for table in tables if not table.is_empty],
             sources=[source for provenance in provenances for source in provenance.sources],
         )

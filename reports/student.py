@@ -49,9 +49,9 @@ def student(results: Results) -> Student | None:
     if not found or t is None or variant.get("guidance") != 1:
         return None
     files = (found[0], folder / "tokenizer.safetensors", results.root / "latents" / "normaliser.json")
-    described = [found[0].with_suffix(".json"), folder / "tokenizer.json"]
-    read = [results.read(path, read_json, required=False) for path in (*described, files[2])]
-    if not all(path.is_file() for path in files) or not all(read):
+    described = (found[0].with_suffix(".json"), folder / "tokenizer.json", files[2])
+    mar, tokenizer, normaliser = (results.read(path, read_json, required=False) for path in described)
+    if not (mar and tokenizer and normaliser and files[1].is_file()):
         return None
     tensors = results.read(found[0], _tensors)
     decoder = results.read(files[1], _tensors)
@@ -61,9 +61,9 @@ def student(results: Results) -> Student | None:
     if sum(len(content) for _, content in tensors.values()) > LIMIT:
         return None
     config = {
-        "mar": read[0]["config"],
-        "tokenizer": read[1]["config"],
-        **{key: read[2][key] for key in ("mean", "std")},
+        "mar": mar["config"],
+        "tokenizer": tokenizer["config"],
+        **{key: normaliser[key] for key in ("mean", "std")},
         "one_step_t": int(t),
         "ar_steps": int(variant["ar_steps"]),
     }

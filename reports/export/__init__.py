@@ -62,8 +62,8 @@ def _write(results: Results, crate: Path) -> None:
     for path in (*(PROJECT / name for name in WORKFLOW), *presets):
         if path.is_file():
             _copy(path, crate / "workflow" / path.name)
-    for name, text in cards(results).items():
-        write_text(crate / "cards" / f"{name}.md", text)
+    for model, text in cards(results).items():
+        write_text(crate / "cards" / f"{model}.md", text)
     write_text(crate / "compute.csv", compute(results).to_csv(index=False, lineterminator="\n"))
     write_json(crate / METADATA, metadata(crate, results))
 

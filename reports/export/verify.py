@@ -45,7 +45,8 @@ def _verify(root: Path, name: str) -> str:
     (preset,) = presets
     results = Results.open(preset, root / "results" / preset)
     own = as_rows(evaluate(results, Paper(root / "workflow/paper.yaml")), results)
-    if difference := _difference(*map(_without_places, (own, read_json(results.root / "claims.json")))):
+    said = read_json(results.root / "claims.json")
+    if difference := _difference(_without_places(own), _without_places(said)):
         raise UserError(
             f"{name}: {difference}; its claims.json does not follow from its files with this code"
         )

@@ -23,6 +23,7 @@ from marval.models.tokenizer import Tokenizer, build_autoencoder
 from marval.sampling.draws import Draws, draw_images
 from marval.sampling.reference import sample_tokens
 from marval.sampling.token_samplers import OneStep
+from reports.build import build
 from reports.page import TEMPLATES
 from reports.results import Results
 from reports.student import Student, student
@@ -157,6 +158,20 @@ def test_orders_and_noise_of_the_page(embedded: Student, tmp_path: Path) -> None
     noise = np.array(first["start"])
     assert abs(noise.mean()) < 0.06  # three standard errors of 3,000 normal numbers
     assert abs(noise.std() - 1) < 0.04
+
+
+@in_a_browser
+def test_the_reader_sees_the_model_draw(trained: tuple[MAR, Tokenizer, Path], tmp_path: Path) -> None:
+    """The page itself, scrolled to the model: it draws once by itself, keeps all squares, and complains of nothing."""
+    root = tmp_path / "results" / "made-up"
+    root.parent.mkdir()
+    shutil.copytree(trained[2], root)
+    build(Results.open("made-up", root))
+    dom, log = browser.run(tmp_path, f"{(root / 'report.html').as_uri()}#model")
+    assert 'data-done="' in dom
+    assert "Seed 0: 16 squares in 5 AR steps" in dom
+    assert dom.count('aria-pressed="false"') == SIZES.tokens
+    assert browser.console(log) == []
 
 
 def answered(embedded: Student, question: str, folder: Path) -> Any:

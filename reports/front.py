@@ -56,7 +56,8 @@ def changed(first: dict[str, Claim], second: dict[str, Claim], names: list[str])
     if not differ:
         return f"{names[0]} and {names[1]} have the same verdict on {plural(len(common), 'claim')}."
     turned = [f"{id} ({first[id].verdict} {ARROW} {second[id].verdict})" for id in differ]
-    return f"{len(differ)} of {plural(len(common), 'verdict')} differ from {names[0]} to {names[1]}: {_listed(turned)}."
+    does = "differs" if len(differ) == 1 else "differ"
+    return f"{len(differ)} of {plural(len(common), 'verdict')} {does} from {names[0]} to {names[1]}: {_listed(turned)}."
 
 
 def speedup(results: Results, paper: Paper) -> str:

@@ -10,21 +10,25 @@ from typing import Any
 from reports.claims import Claim, Part, Verdict
 from reports.errors import UserError
 from reports.intervals import Estimate
+from reports.paper import Paper
 
 
 def read_claims(root: Path) -> dict[str, Claim]:
-    """{claim id: claim} of ROOT/claims.json; a claim's title is its words, which the file has."""
+    """{claim id: claim} of ROOT/claims.json."""
     path = root / "claims.json"
     if not path.is_file():
         raise UserError(f"{path} is missing: run `python -m reports {root.name}` first")
+    known = Paper().claims
     try:
-        return {str(row["id"]): _claim(row) for row in json.loads(path.read_text())}
+        rows = {str(row["id"]): row for row in json.loads(path.read_text())}
+        return {id: _claim(row, known.get(id, {}).get("title", row["claim"])) for id, row in rows.items()}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged: run `python -m reports {root.name}` to make it again") from error
 
 
-def _claim(row: dict[str, Any]) -> Claim:
-    entry = {key: row[key] for key in ("id", "claim", "source", "tolerances")} | {"title": row["claim"]}
+def _claim(row: dict[str, Any], title: str) -> Claim:
+    """With the title that paper.yaml has now, which the file does not keep."""
+    entry = {key: row[key] for key in ("id", "claim", "source", "tolerances")} | {"title": title}
     parts = [_part(part) for part in row["parts"]]
     return Claim(entry, row["scope"], row["quantity"], row["paper"], _estimate(row), parts, row["beside"])
 

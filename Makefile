@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup weights plan reproduce check-gpu test faults lint clean
+.PHONY: help setup weights plan reproduce export verify check-gpu test faults lint clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -43,6 +43,14 @@ reproduce: $(INSTALLED) ## run the active presets from data to report; PRESET=..
 	@[ -z "$(PRESET)" ] || python -m marval activate $(PRESET)
 	@snakemake
 	@python -m reports verdicts
+
+export: $(INSTALLED) ## the results of PRESET=... as one folder that stands alone (RO-Crate), in export/PRESET
+	@[ -n "$(PRESET)" ] || { echo "marval: error: of which preset? For example: make export PRESET=digits" >&2; exit 2; }
+	@python -m reports export "$(PRESET)"
+
+verify: $(INSTALLED) ## check the hashes of a crate and recompute its verdicts: CRATE=export/digits
+	@[ -n "$(CRATE)" ] || { echo "marval: error: which crate? For example: make verify CRATE=export/digits" >&2; exit 2; }
+	@python -m reports verify "$(CRATE)"
 
 check-gpu: ## what only a GPU can tell, in 9 minutes, without the environment: PYTHON=python3 (see benchmarks/check_gpu.py)
 	@"$(PYTHON)" -m benchmarks.check_gpu

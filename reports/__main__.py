@@ -11,7 +11,13 @@ from reports.errors import UserError
 
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
-    commands = {"compare": _compare, "index": _index, "verdicts": _verdicts}
+    commands = {
+        "compare": _compare,
+        "export": _export,
+        "index": _index,
+        "verdicts": _verdicts,
+        "verify": _verify,
+    }
     try:
         if arguments and arguments[0] in commands:
             commands[arguments[0]](arguments[1:])
@@ -27,7 +33,8 @@ def _report(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m reports",
         description="Turn the result files of a preset into claims, tables, figures and a page.",
-        epilog="Other commands: `python -m reports compare A B -o FILE`, `... index`, `... verdicts`.",
+        epilog="Other commands: `python -m reports compare A B -o FILE`, `... export PRESET`, `... index`, "
+        "`... verdicts`, `... verify CRATE`.",
     )
     parser.add_argument("preset", help="name of the preset, for example digits")
     parser.add_argument(
@@ -63,6 +70,35 @@ def _compare(arguments: list[str]) -> None:
     from reports.compare import write_comparison
 
     print(f"comparison: {write_comparison(options.first, options.second, options.output)}")
+
+
+def _export(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports export",
+        description="Write a preset's results as an RO-Crate that stands alone.",
+    )
+    parser.add_argument("preset", help="for example digits")
+    parser.add_argument("--results", type=Path, help="default: results/PRESET")
+    parser.add_argument("-o", "--output", type=Path, help="folder, or a .zip file (default: export/PRESET)")
+    options = parser.parse_args(arguments)
+
+    from reports.export import export
+    from reports.results import Results
+
+    results = Results.open(options.preset, options.results or Path("results") / options.preset)
+    print(f"crate: {export(results, options.output or Path('export') / options.preset)}")
+
+
+def _verify(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports verify", description="Check a crate's hashes and recompute its verdicts."
+    )
+    parser.add_argument("crate", type=Path, help="folder or .zip file")
+    options = parser.parse_args(arguments)
+
+    from reports.export.verify import verify
+
+    print(verify(options.crate))
 
 
 def _index(arguments: list[str]) -> None:

@@ -11,10 +11,12 @@ from reports.page import render
 from reports.paper import Paper
 from reports.provenance import Provenance
 from reports.results import Results
-from reports.samples import galleries
+from reports.samples import galleries, sheets
+from reports.student import student
 from reports.tables import Table, all_tables
 
-PAGE_LIMIT = 8_000_000  # bytes
+PAGE_LIMIT = 8_000_000  # bytes, without the model that a page may carry
+MODEL_PAGE_LIMIT = 10_000_000  # bytes, with it
 
 
 def build(results: Results) -> list[Claim]:
@@ -30,8 +32,18 @@ def build(results: Results) -> list[Claim]:
     write_json(results.root / "findings.json", as_rows(findings, results))
     _write_tables(results.root / "tables", tables)
     _write_figures(results.root / "figures", figures)
-    pictures = galleries(results, paper)
-    page = render(results, paper, claims, findings, tables, figures, pictures, provenance)
+    page = render(
+        results,
+        paper,
+        claims,
+        findings,
+        tables,
+        figures,
+        galleries(results, paper),
+        sheets(results, paper),
+        student(results),
+        provenance,
+    )
     write_text(results.root / "report.html", page)
     return claims
 

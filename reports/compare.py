@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
+from reports import forest, front
+from reports.claims import Claim
 from reports.claims.compare import incomparable
 from reports.formats import Metric
-from reports.index import read_claims
-from reports.intervals import Estimate, difference
+from reports.intervals import difference
 from reports.output import write_text
 from reports.page import environment, last_started
 from reports.provenance import Provenance, check_recorded
+from reports.recorded import read_claims
 from reports.results import Results, natural
 from reports.tables.table import Cell, Table
-from reports.wording import MISSING, interval
+from reports.wording import interval
 
 
 def write_comparison(first: Path, second: Path, output: Path) -> Path:
@@ -24,7 +25,7 @@ def write_comparison(first: Path, second: Path, output: Path) -> Path:
     for side in sides:
         check_recorded(side)
     names = _names(first, second)
-    claims = [read_claims(side.root) for side in sides]
+    one, two = (read_claims(side.root) for side in sides)
     provenances = [Provenance(side, prefix) for side, prefix in zip(sides, ("first", "second"), strict=True)]
     tables = [_scores(sides, names, provenances), _times(sides, names)]
     page = (
@@ -34,7 +35,9 @@ def write_comparison(first: Path, second: Path, output: Path) -> Path:
             names=names,
             ours=_ours,
             when=[last_started(side) for side in sides],
-            claims=[(id, claims[0].get(id), claims[1].get(id)) for id in sorted({*claims[0], *claims[1]})],
+            changed=front.changed(one, two, names),
+            groups=_changes(one, two),
+            claims=[(id, one.get(id), two.get(id)) for id in sorted({*one, *two})],
             tables=[table for table in tables if not table.is_empty],
             sources=[source for provenance in provenances for source in provenance.sources],
         )
@@ -43,12 +46,18 @@ def write_comparison(first: Path, second: Path, output: Path) -> Path:
     return output
 
 
-def _ours(row: dict[str, Any]) -> str:
-    """A claim's measured value from claims.json."""
-    if row.get("ours") is None:
-        return MISSING
-    low, high = (math.nan if row.get(key) is None else float(row[key]) for key in ("ci_low", "ci_high"))
-    return interval(Estimate(float(row["ours"]), low, high))
+def _ours(claim: Claim) -> str:
+    """A claim's measured value."""
+    return interval(claim.estimate)
+
+
+def _changes(first: dict[str, Claim], second: dict[str, Claim]) -> list[dict[str, Any]]:
+    """A group of the forest plot for each claim that both have."""
+    return [
+        {"id": id, "href": "#verdicts", "rows": forest.changes(first[id], second[id]), "more": 0}
+        for id in first
+        if id in second
+    ]
 
 
 def _names(first: Path, second: Path) -> list[str]:

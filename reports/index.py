@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from reports import front
+from reports.claims import Claim
 from reports.errors import UserError
 from reports.output import write_text
-from reports.page import environment, last_started
+from reports.page import environment, forest_groups, last_started
+from reports.recorded import read_claims
 from reports.results import Results
 
 
@@ -19,8 +21,18 @@ class Entry:
 
     preset: str
     when: str
-    verdicts: dict[str, dict[str, Any]]  # by claim id
+    claims: dict[str, Claim]
     has_page: bool
+
+    @property
+    def result(self) -> str:
+        return front.result(self.claims.values(), self.preset)
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """Of its forest plot, the claims in its report."""
+        page = f"{self.preset}/report.html" if self.has_page else None
+        return forest_groups(list(self.claims.values()), page)
 
 
 def write_index(folder: Path) -> Path:
@@ -28,7 +40,7 @@ def write_index(folder: Path) -> Path:
     if not folder.is_dir():
         raise UserError(f"{folder} is missing: run `snakemake`, or name the folder that holds results")
     entries = [_entry(path) for path in sorted(folder.glob("*/claims.json"))]
-    ids = sorted({id for entry in entries for id in entry.verdicts})
+    ids = sorted({id for entry in entries for id in entry.claims})
     page = environment().get_template("index.html.j2").render(entries=entries, ids=ids)
     write_text(folder / "index.html", page)
     return folder / "index.html"
@@ -39,14 +51,3 @@ def _entry(path: Path) -> Entry:
     return Entry(
         root.name, last_started(Results(root, root.name)), read_claims(root), (root / "report.html").is_file()
     )
-
-
-def read_claims(root: Path) -> dict[str, dict[str, Any]]:
-    """{claim id: row} of ROOT/claims.json."""
-    path = root / "claims.json"
-    if not path.is_file():
-        raise UserError(f"{path} is missing: run `python -m reports {root.name}` first")
-    try:
-        return {str(row["id"]): row for row in json.loads(path.read_text())}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged: run `python -m reports {root.name}` to make it again") from error

@@ -9,22 +9,27 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from reports.claims import Claim, Part, as_rows
+from reports import forest, front
+from reports.claims import Claim, as_rows
 from reports.figures import Drawing
 from reports.figures.training import CURVES, main_curves
 from reports.formats import Record
 from reports.paper import Paper, command
+from reports.pixels import Picture
 from reports.provenance import Provenance
 from reports.regimes import Regime, regimes
 from reports.results import Results
-from reports.samples import Gallery
+from reports.samples import Gallery, Sheet
 from reports.scope import scope_of
 from reports.split import split
+from reports.student import Student
 from reports.tables import Table
 from reports.tables.costs import machine
-from reports.wording import bounds, interval, limit, number, seconds
+from reports.wording import bounds, interval, number, seconds
 
 TEMPLATES = Path(__file__).parent / "templates"
+WIDEST = 1080  # pixels of a picture on the page
+QUALITY = "quality-"  # ids of the figures that show what the models are worth, and for what price
 
 
 def environment() -> Environment:
@@ -34,6 +39,8 @@ def environment() -> Environment:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     env.globals["css"] = Markup((TEMPLATES / "style.css").read_text())
+    env.globals["scripts"] = {path.stem: path.read_text() for path in TEMPLATES.glob("*.js")}
+    env.globals["ticks"] = forest.ticks()
     return env
 
 
@@ -45,11 +52,14 @@ def render(
     tables: dict[str, Table],
     figures: dict[str, Drawing],
     galleries: list[Gallery],
+    sheets: list[Sheet],
+    student: Student | None,
     provenance: Provenance,
 ) -> str:
     """report.html."""
     evidence = {row["id"]: row["evidence"] for row in as_rows([*claims, *findings], results)}
-    speedup = paper.speedup("B")
+    student_sources = [provenance.source(file) for file in student.files] if student else []
+    first_screen = _front(results, paper, claims, provenance)
     return (
         environment()
         .get_template("report.html.j2")
@@ -57,6 +67,7 @@ def render(
             preset=results.preset,
             when=last_started(results),
             paper=paper.content,
+            front=first_screen,
             claims=[_claim(claim, evidence[claim.id]) for claim in claims],
             findings=[_claim(finding, evidence[finding.id]) for finding in findings],
             scope_note=_scope_note(results, paper, claims),
@@ -66,15 +77,24 @@ def render(
             others=_others(results, paper),
             reduced=list(dict.fromkeys(row.note for row in results.speed if row.note)),
             failed_checks=results.distance_untrusted,
-            headline_speedup=number(speedup),
+            headline_speedup=number(paper.speedup("B")),
             teacher_steps=paper.teacher_steps,
             tables=tables,
             figures=figures,
+            front_figures=[id for id in figures if id.startswith(QUALITY)],
             curve_ids=[id for id in main_curves(results) if id in figures],
             other_curve_ids=[
                 id for id in figures if id.startswith(CURVES) and id not in main_curves(results)
             ],
-            galleries=[_gallery(gallery) for gallery in galleries],
+            galleries=_galleries(galleries),
+            sheets=[
+                {"label": s.label, "name": s.name, "pictures": list(map(_picture, s.pictures))}
+                for s in sheets
+            ],
+            student=student,
+            student_sources=student_sources,
+            class_names=results.classes,
+            anchors={source.file: source.anchor for source in provenance.sources},
             problems=results.problems,
             sources=provenance.sources,
             records=[_record(record) for record in results.records],
@@ -133,6 +153,41 @@ def _seeds_note(results: Results) -> str:
     return f"Settings were chosen on seeds {listed}; the seeds judged here, {ours}, were held back from every choice."
 
 
+def _front(results: Results, paper: Paper, claims: list[Claim], provenance: Provenance) -> dict[str, Any]:
+    """The first screen."""
+    shown, how = front.samples(results, paper, provenance)
+    return {
+        "result": front.result(claims, results.preset),
+        "speedup": front.speedup(results, paper),
+        "groups": forest_groups(claims),
+        "samples": [
+            {
+                "name": s.name,
+                "picture": _picture(s.picture),
+                "seconds": s.seconds,
+                "time": seconds(s.seconds.estimate.value if s.seconds.estimate else None),
+                "evaluations": s.evaluations,
+            }
+            for s in shown
+        ],
+        "how": how,
+        "setting": front.setting(results, paper),
+    }
+
+
+def forest_groups(claims: list[Claim], page: str | None = "") -> list[dict[str, Any]]:
+    """The groups of a forest plot of claims, with links to the claims' sections of `page` where there is one."""
+    return [
+        {
+            "id": claim.id,
+            "href": "" if page is None else f"{page}#claim-{claim.id}",
+            "rows": rows,
+            "more": more,
+        }
+        for claim, (rows, more) in zip(claims, forest.short(claims), strict=True)
+    ]
+
+
 def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "id": claim.id,
@@ -142,11 +197,12 @@ def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:
         "scope": claim.scope,
         "quantity": claim.quantity,
         "verdict": str(claim.verdict),
+        "short": front.short(claim),
         "why": _capital(claim.why),
         "paper_text": number(claim.paper),
         "ours_text": number(claim.estimate.value if claim.estimate else None),
         "bounds": bounds(claim.estimate),
-        "parts": [_part(part) for part in claim.parts],
+        "rows": forest.rows(claim),
         "beside": claim.beside,
         "command": command(claim.at_full_scale) if claim.at_full_scale else "",
         "tolerances": claim.tolerances,
@@ -154,36 +210,39 @@ def _claim(claim: Claim, evidence: list[dict[str, str]]) -> dict[str, Any]:
     }
 
 
-def _part(part: Part) -> dict[str, Any]:
-    return {
-        "name": part.name,
-        "control": part.control,
-        "verdict": str(part.verdict),
-        "text": number(part.estimate.value if part.estimate else None),
-        "bounds": bounds(part.estimate),
-        "bound": limit(part.bound),
-        "why": _capital(part.why),
-        "power": _capital(part.power),
-    }
-
-
 def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _gallery(gallery: Gallery) -> dict[str, Any]:
-    pictures = [
+def _galleries(galleries: list[Gallery]) -> list[dict[str, Any]]:
+    """Narrow ones stand in pairs; one without a partner takes the whole width."""
+    narrow = [gallery for gallery in galleries if gallery.kind == "rows"]
+    alone = narrow[-1] if len(narrow) % 2 else None
+    return [
         {
-            "uri": p.uri,
-            "alt": p.alt,
-            "caption": p.caption,
-            "pixelated": p.pixelated,
-            "tall": p.height > p.width,
-            "shown_width": min(round(p.width * p.scale), 1080),
+            "title": gallery.title,
+            "text": gallery.text,
+            "kind": "pictures" if gallery is alone else gallery.kind,
+            "frames": gallery.frames,
+            "pictures": list(map(_picture, gallery.pictures)),
         }
-        for p in gallery.pictures
+        for gallery in galleries
     ]
-    return {"title": gallery.title, "text": gallery.text, "pictures": pictures}
+
+
+def _picture(p: Picture) -> dict[str, Any]:
+    wide = min(round(p.width * p.scale), WIDEST)
+    return {
+        "uri": p.uri,
+        "alt": p.alt,
+        "caption": p.caption,
+        "pixelated": p.pixelated,
+        "tall": p.height > p.width,
+        "width": p.width,
+        "height": p.height,
+        "shown_width": wide,
+        "shown_height": round(p.height * wide / p.width),
+    }
 
 
 def _record(record: Record) -> dict[str, Any]:

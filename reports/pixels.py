@@ -40,18 +40,19 @@ def grid(images: NDArray, columns: int, alt: str, caption: str, gap: int = 2) ->
     gap = gap if small else 2 * gap  # photographs run into each other sooner
     scale = min(1.0, TILE / max(high, wide))
     high, wide = round(high * scale), round(wide * scale)
-    canvas = Image.new(
-        "RGBA" if small else "RGB",
-        (columns * (wide + gap) - gap, rows * (high + gap) - gap),
-        (0, 0, 0, 0) if small else (128, 128, 128),
-    )
+    size = (columns * (wide + gap) - gap, rows * (high + gap) - gap)
+    grey = small and bool((images == images[..., :1]).all())  # scans: a channel instead of three
+    if not small:
+        canvas = Image.new("RGB", size, (128, 128, 128))
+    else:
+        canvas = Image.new("LA" if grey else "RGBA", size, (0, 0) if grey else (0, 0, 0, 0))
     for i, pixels in enumerate(images):
         tile = (
             Image.fromarray(pixels)
-            .convert("RGB")
+            .convert("L" if grey else "RGB")
             .resize((wide, high), Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
         )
-        canvas.paste(tile, ((i % columns) * (wide + gap), (i // columns) * (high + gap)))
+        canvas.paste(tile.convert(canvas.mode), ((i % columns) * (wide + gap), (i // columns) * (high + gap)))
     stream = io.BytesIO()
     if small:
         canvas.save(stream, format="PNG", optimize=True)

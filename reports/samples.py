@@ -10,24 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reports.paper import Paper
-from reports.pixels import Picture, file_picture, grid, rows_of
+from reports.pixels import LOSSLESS, Picture, file_picture, grid, rows_of
 from reports.results import Results, natural, run_of
 from reports.roles import REAL, Role
 
 DRAW_SEED = 20251119  # of the choice of images; printed in the page
 CLASSES = 10
-EACH = 5  # images of a class
+EACH = 4  # images of a class
 SHOWN = 8  # images of a showcase
-STRIP = 9  # moments of one unmasking order
+STRIP = 9  # moments of one unmasking order; style.css has a rule for each
+FRONT = 5  # images in a row of the first screen
+SHEET = 10  # images in a row of a class's sheet
+WHOLE = 3000  # a variant's images that are embedded whole, if they are small ones
 
 
 @dataclass
 class Gallery:
-    """Pictures under one sentence that says how they were chosen."""
+    """Pictures under one sentence that says how they were chosen. A film's pictures are strips of `frames` moments."""
 
     title: str
     text: str
     pictures: list[Picture] = field(default_factory=list)
+    kind: str = "pictures"
+    frames: int = 0
+
+
+@dataclass
+class Sheet:
+    """Every image of one class, a picture for each variant."""
+
+    label: int
+    name: str
+    pictures: list[Picture]
 
 
 def galleries(results: Results, paper: Paper) -> list[Gallery]:
@@ -35,12 +49,53 @@ def galleries(results: Results, paper: Paper) -> list[Gallery]:
     showcase = results.root / "showcase.npz"
     made = [
         _side_by_side(results, paper),
-        results.read(results.root / "neighbours.npz", _neighbours, required=False),
         results.read(showcase, _orders, required=False),
         results.read(showcase, _inpainting, required=False),
+        results.read(results.root / "neighbours.npz", _neighbours, required=False),
         _over_training(results),
     ]
     return [gallery for gallery in made if gallery and gallery.pictures]
+
+
+def one_of_each_class(results: Results, variants: list[str]) -> tuple[dict[str, Picture], str]:
+    """{variant: an image of each of the chosen classes, the same draws in every variant}, and how they were chosen."""
+    keys = _read_keys(results, variants)
+    chosen = _choose(list(keys.values()))
+    chosen = chosen[np.unique(chosen[:, 2], return_index=True)[1]]
+    pictures = {}
+    for variant in keys if len(chosen) else []:
+        images = _read_images(results, variant, _find(keys[variant], chosen))
+        if images is not None:
+            pictures[variant] = grid(
+                images, FRONT, _alt(results, variant, chosen, "in reading order"), variant
+            )
+    how = (
+        "The same classes, noise and unmasking order in all of them; drawn at random with seed "
+        f"{DRAW_SEED}, not picked."
+    )
+    return pictures, how
+
+
+def sheets(results: Results, paper: Paper) -> list[Sheet]:
+    """All images of each class of the compared models, first seed; none where they are too large or too many for a page."""
+    variants = [v for v in _wanted(results, paper) if v != REAL]
+    keys = _read_keys(results, variants)
+    if not keys or max(map(len, keys.values())) > WHOLE:
+        return []
+    found: dict[int, Sheet] = {}
+    for variant, rows in keys.items():
+        own = np.flatnonzero(rows[:, 0] == rows[:, 0].min())
+        images = _read_images(results, variant, own)
+        if images is None or max(images.shape[1:3]) > LOSSLESS:
+            continue
+        labels = rows[own, 2]
+        for label in np.unique(labels).tolist():
+            name = _class_names(results, np.array([[0, 0, label]]))[0]
+            shown = images[labels == label]
+            alt = f"All {len(shown)} samples of {variant} of class {name}"
+            sheet = found.setdefault(label, Sheet(label, name, []))
+            sheet.pictures.append(grid(shown, SHEET, alt, variant, gap=1))
+    return [found[label] for label in sorted(found)]
 
 
 # --- the same draws from every variant ----------------------------------------------------------
@@ -48,8 +103,7 @@ def galleries(results: Results, paper: Paper) -> list[Gallery]:
 
 def _side_by_side(results: Results, paper: Paper) -> Gallery:
     wanted = _wanted(results, paper)
-    files = {v: results.root / "samples" / f"{v}.npz" for v in wanted}
-    keys = {v: k for v, f in files.items() if (k := results.read(f, _keys, required=False)) is not None}
+    keys = _read_keys(results, wanted)
     models = [v for v in keys if v != REAL]
     chosen = _choose([keys[v] for v in models])
     title = "The same classes, seeds and orders"
@@ -62,17 +116,30 @@ def _side_by_side(results: Results, paper: Paper) -> Gallery:
     columns = min(EACH, int(np.bincount(chosen[:, 2]).max()))
     pictures = []
     for variant in models:
-        images = results.read(
-            files[variant], partial(rows_of, name="arr_0", indices=_find(keys[variant], chosen))
-        )
+        images = _read_images(results, variant, _find(keys[variant], chosen))
         if images is not None:
-            pictures.append(grid(images, columns, _alt(results, variant, chosen), variant))
+            alt = _alt(results, variant, chosen, "rows from top to bottom")
+            pictures.append(grid(images, columns, alt, variant))
     text = (
         "Each place shows the same class, model seed and image index in every picture, so the same noise and the same "
         f"unmasking order. Classes and images were drawn at random with seed {DRAW_SEED}, not picked. Rows, from the top: "
         f"{', '.join(_class_names(results, chosen))}{_of_how_many(results, chosen)}."
     )
-    return Gallery(title, text, pictures or _ready_made(results, wanted))
+    return Gallery(title, text, pictures or _ready_made(results, wanted), "samples")
+
+
+def _file(results: Results, variant: str) -> Path:
+    return results.root / "samples" / f"{variant}.npz"
+
+
+def _read_keys(results: Results, variants: list[str]) -> dict[str, NDArray]:
+    """{variant: (N, 3) seed, index, label} of those that have samples."""
+    read = {v: results.read(_file(results, v), _keys, required=False) for v in variants}
+    return {v: keys for v, keys in read.items() if keys is not None}
+
+
+def _read_images(results: Results, variant: str, indices: NDArray) -> NDArray | None:
+    return results.read(_file(results, variant), partial(rows_of, name="arr_0", indices=indices))
 
 
 def _wanted(results: Results, paper: Paper) -> list[str]:
@@ -124,9 +191,9 @@ def _of_how_many(results: Results, chosen: NDArray) -> str:
     return f" ({shown} of {len(results.classes)} classes)" if shown < len(results.classes) else ""
 
 
-def _alt(results: Results, variant: str, chosen: NDArray) -> str:
+def _alt(results: Results, variant: str, chosen: NDArray, how: str) -> str:
     names = ", ".join(_class_names(results, chosen))
-    return f"{len(chosen)} samples of {variant}; rows from top to bottom: {names}"
+    return f"{len(chosen)} samples of {variant}; {how}: {names}"
 
 
 def _ready_made(results: Results, variants: list[str]) -> list[Picture]:
@@ -160,7 +227,7 @@ def _over_training(results: Results) -> Gallery:
         "Rows from top to bottom: before the first step, three moments between, after the last. Columns: the same classes "
         "and noise at every moment. The teacher is shown with a short diffusion chain."
     )
-    return Gallery("Samples over training", text, [picture for picture in read if picture])
+    return Gallery("Samples over training", text, [picture for picture in read if picture], "training")
 
 
 # --- neighbours, orders, in-painting ------------------------------------------------------------
@@ -185,28 +252,26 @@ def _neighbours(path: Path) -> Gallery:
         "Nearest real neighbours",
         text,
         [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "sample, then neighbours")],
+        "rows",
     )
 
 
 def _orders(path: Path) -> Gallery:
-    """An image growing in each unmasking order."""
-    pictures = []
+    """An image growing in each unmasking order: a film, its frames side by side without gaps."""
+    pictures, moments = [], 0
     with np.load(path, allow_pickle=False) as archive:
         for name in (n for n in archive.files if n.startswith("strip_")):
             frames, order = archive[name], name.removeprefix("strip_").replace("_", "-")
             shown = frames[np.unique(np.linspace(0, len(frames) - 1, STRIP).round().astype(int))]
-            pictures.append(
-                grid(
-                    shown,
-                    len(shown),
-                    f"An image growing in {order} order over {len(frames) - 1} steps",
-                    f"{order} order",
-                )
-            )
+            moments = len(shown)
+            alt = f"An image growing in {order} order over {len(frames) - 1} steps"
+            pictures.append(grid(shown, moments, alt, f"{order} order", gap=0))
     return Gallery(
         "One model, any unmasking order",
-        "From all masked (left) to finished (right); the same class and noise in every order.",
+        "From all masked to finished, one head evaluation for each AR step; the same class and noise in every order.",
         pictures,
+        "film",
+        moments,
     )
 
 
@@ -228,4 +293,5 @@ def _inpainting(path: Path) -> Gallery:
         "In-painting",
         text,
         [grid(rows.reshape(-1, *rows.shape[2:]), rows.shape[1], alt, "original, given, fillings")],
+        "rows",
     )

@@ -55,7 +55,7 @@ def against_diversity(results: Results, paper: Paper) -> Drawing | None:
         "guidance scale are a line. A fine-tuned model above it scores higher than a student as diverse; one on it has "
         "only narrowed the images."
     )
-    return finish(figure, "judges-diversity", caption, "; ".join(words))
+    return finish(figure, "quality-diversity", caption, "; ".join(words))
 
 
 def _tuned(results: Results) -> list[str]:

@@ -10,9 +10,6 @@ import pytest
 
 from reports.build import build
 
-# a machine without a browser has nothing to run there; the static checks of test_report_page.py run everywhere
-collect_ignore = [] if shutil.which("chromium") else ["test_report_browser.py"]
-
 
 @pytest.fixture(scope="session")
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Path:

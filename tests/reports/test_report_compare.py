@@ -40,7 +40,7 @@ def test_index_lists_presets_with_claims_only(two: Path) -> None:
     assert 'href="a/report.html"' in page
     assert 'href="b/report.html"' in page
     assert "no-claims-yet" not in page
-    assert page.count("reproduced</span>") == 10
+    assert page.count("✓ reproduced</span>") == 10
     assert "2026-01-02 03:04 UTC" in page
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import html
+import io
 import json
+import os
 import re
 import shutil
 from html.parser import HTMLParser
@@ -76,8 +80,8 @@ def test_well_formed_with_unique_ids_and_links_that_lead_somewhere(outline: Outl
     assert {link[1:] for link in links} <= set(outline.ids)
 
 
-def test_no_request_leaves_the_page_and_no_script_runs(text: str, outline: Outline) -> None:
-    assert not outline.all("script")
+def test_no_request_leaves_the_page(text: str, outline: Outline) -> None:
+    assert not any(attributes.get("src") for attributes in outline.all("script"))
     assert not outline.all("iframe")
     for _, attributes in outline.tags:
         for name in ("src", "href", "xlink:href", "poster", "srcset", "action"):
@@ -98,7 +102,7 @@ def test_headings_go_down_one_at_a_time(outline: Outline) -> None:
 
 
 def test_sections_are_in_the_order_of_the_questions(text: str) -> None:
-    places = [text.index(f'<h2 id="{id}"') for id in ("claims", "quality", "cost", "trust")]
+    places = [text.index(f'<h2 id="{id}"') for id in ("pictures", "claims", "quality", "cost", "trust")]
     assert places == sorted(places)
 
 
@@ -116,7 +120,7 @@ def test_tables_have_captions_scopes_and_a_scroller_that_keys_can_reach(text: st
 
 def test_figures_and_pictures_are_told_in_words(outline: Outline) -> None:
     drawn = [a for a in outline.all("div") if a.get("role") == "img"]
-    assert len(drawn) == len(outline.all("svg")) >= 12
+    assert len(drawn) == len([a for a in outline.all("svg") if "viewbox" in a]) >= 12
     assert all(len(a["aria-label"]) > 20 for a in drawn)
     assert all(len(a["alt"]) > 20 for a in outline.all("img"))
 
@@ -151,10 +155,13 @@ def test_text_contrasts_with_page_and_panel(text: str, scheme: int) -> None:
 
 def test_the_page_says_what_claims_json_says(reported: Path, text: str) -> None:
     for row in json.loads((reported / "claims.json").read_text()):
-        line = re.search(rf'<a href="#claim-{row["id"]}">.*?</tr>', text, re.DOTALL)
-        assert line
-        assert f" {row['verdict']}</span>" in line[0]
-        assert row["scope"] in line[0]
+        card = re.search(rf'<p><a href="#claim-{row["id"]}">.*?</li>', text, re.DOTALL)
+        assert card
+        assert f" {row['verdict']}</span>" in card[0]
+        assert row["scope"] in card[0]
+        section = re.search(rf'<h3 id="claim-{row["id"]}">.*?</section>', text, re.DOTALL)
+        assert section
+        assert all(f"{part['why'][1:]}</div>" in html.unescape(section[0]) for part in row["parts"])
         assert all(entry["md5"] in text for entry in row["evidence"])
 
 
@@ -190,13 +197,47 @@ def test_samples_neighbours_orders_and_inpainting_are_shown(outline: Outline) ->
         assert part in alts
 
 
+LEFT_OVER = ("tables/gone.csv", "figures/gone.svg", "figures/gone.png")
+
+
+@pytest.fixture(scope="module")
+def altered(complete: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The results folder, and what the command printed, of one report for several tests.
+
+    A judge's name is a script, the calibration failed, files of an earlier report lie about, and the samples are large.
+    """
+    project = tmp_path_factory.mktemp("altered") / "project"
+    shutil.copytree(complete, project)
+    root = project / "results/made-up"
+    shutil.rmtree(root / "curves")  # they take half of a report's time
+    rows = json.loads((root / "metrics/marval-raster.json").read_text())
+    made_up.write_json(
+        root / "metrics/marval-raster.json", [row | {"judge": "<script>alert(1)</script>"} for row in rows]
+    )
+    row = {"check": "published FID", "expected": 3.94, "measured": 4.5, "tolerance": 0.05, "passed": False}
+    made_up.write_json(root / "calibration.json", [row])
+    for name in LEFT_OVER:
+        made_up.write_json(root / name, "of an earlier report")
+    labels = np.arange(60) % 10
+    images = np.random.default_rng(0).integers(0, 256, (60, 256, 256, 3), np.uint8)
+    for variant in ("teacher-100", "teacher-1", "marval", "marval-rl"):
+        file = root / "samples" / f"{variant}.npz"
+        np.savez(file, arr_0=images, arr_1=labels, seed=np.zeros(60, int), index=np.arange(60))
+    printed, here = io.StringIO(), os.getcwd()
+    with contextlib.redirect_stdout(printed):
+        os.chdir(project)
+        try:
+            assert main(["made-up"]) == 0
+        finally:
+            os.chdir(here)
+    return root, printed.getvalue()
+
+
 @pytest.mark.slow
-def test_content_is_escaped(plain: Path) -> None:
-    rows = json.loads((plain / "results/made-up/metrics/marval.json").read_text())
-    evil = [row | {"judge": "<script>alert(1)</script>"} for row in rows]
-    (plain / "results/made-up/metrics/marval.json").write_text(json.dumps(evil))
-    build(made_up.opened(plain))
-    assert "<script>" not in (plain / "results/made-up/report.html").read_text()
+def test_content_is_escaped(altered: tuple[Path, str]) -> None:
+    page = (altered[0] / "report.html").read_text()
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)" in page
 
 
 @pytest.mark.slow
@@ -213,11 +254,8 @@ def test_equal_results_give_equal_bytes(project: Path, reported: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_failed_calibration_marks_the_report_untrusted(plain: Path) -> None:
-    row = {"check": "published FID", "expected": 3.94, "measured": 4.5, "tolerance": 0.05, "passed": False}
-    made_up.write_json(plain / "results/made-up/calibration.json", [row])
-    build(made_up.opened(plain))
-    page = (plain / "results/made-up/report.html").read_text()
+def test_a_failed_calibration_marks_the_report_untrusted(altered: tuple[Path, str]) -> None:
+    page = (altered[0] / "report.html").read_text()
     assert "Untrusted." in page
     assert "published FID" in page
 
@@ -265,17 +303,17 @@ DAMAGED = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b'[{"metric": 1}]', bytes(range(256))], ids=["empty", "cut", "wrong", "binary"]
-)
-def test_damaged_files_are_named_and_no_crash(plain: Path, content: bytes) -> None:
+def test_damaged_files_are_named_and_no_crash(plain: Path) -> None:
+    """Each file with another kind of damage, and then with the next kind."""
+    kinds = [b"", b"{", b'[{"metric": 1}]', bytes(range(256))]
     (plain / "results/made-up/curves").mkdir()
-    for file in DAMAGED:
-        (plain / "results/made-up" / file).write_bytes(content)
-    results = made_up.opened(plain)
-    build(results)
-    for file in ("metrics/marval.json", "speed.json", "records/speed@made-up.json", "samples/marval.npz"):
-        assert any(f"{file} is damaged" in problem for problem in results.problems), results.problems
+    for turn in range(2):
+        for i, file in enumerate(DAMAGED):
+            (plain / "results/made-up" / file).write_bytes(kinds[(i + turn) % len(kinds)])
+        results = made_up.opened(plain)
+        build(results)
+        for file in ("metrics/marval.json", "speed.json", "records/speed@made-up.json", "samples/marval.npz"):
+            assert any(f"{file} is damaged" in problem for problem in results.problems), results.problems
 
 
 @pytest.mark.parametrize("file", ["samples/marval.npz", "showcase.npz"])
@@ -288,45 +326,24 @@ def test_an_archive_that_is_cut_off_is_damaged(project: Path, file: str) -> None
 
 
 @pytest.mark.slow
-def test_tables_and_figures_of_an_earlier_report_go(plain: Path) -> None:
-    root = plain / "results/made-up"
-    for name in ("tables/gone.csv", "figures/gone.svg", "figures/gone.png"):
-        made_up.write_json(root / name, "of an earlier report")
-    build(made_up.opened(plain))
-    assert not list(root.glob("*/gone.*"))
-    assert (root / "tables/table2.csv").is_file()
+def test_tables_and_figures_of_an_earlier_report_go(altered: tuple[Path, str]) -> None:
+    assert not any((altered[0] / name).exists() for name in LEFT_OVER)
+    assert (altered[0] / "tables/table2.csv").is_file()
 
 
 @pytest.mark.slow
-def test_large_images_are_scaled_and_the_page_stays_small(plain: Path) -> None:
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 10
-    images = rng.integers(0, 256, (60, 256, 256, 3), np.uint8)
-    for variant in ("teacher-100", "teacher-1", "marval", "marval-rl"):
-        file = plain / "results/made-up/samples" / f"{variant}.npz"
-        np.savez(file, arr_0=images, arr_1=labels, seed=np.zeros(60, int), index=np.arange(60))
-    build(made_up.opened(plain))
-    assert (plain / "results/made-up/report.html").stat().st_size < PAGE_LIMIT
+def test_large_images_are_scaled_and_the_page_stays_small(altered: tuple[Path, str]) -> None:
+    assert (altered[0] / "report.html").stat().st_size < PAGE_LIMIT
 
 
 @pytest.mark.slow
-def test_command_prints_verdicts_and_the_path(
-    plain: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(plain)
-    assert main(["made-up"]) == 0
-    out = capsys.readouterr().out
+def test_command_prints_verdicts_and_the_path(altered: tuple[Path, str]) -> None:
     for part in (
-        "C1",
-        "C5",
-        "reproduced",
-        "proxy",
-        "32.95",
-        "34.02 [33.07, 35.00]",
-        "report: results/made-up/report.html",
+        *("C1", "C5", "reproduced", "proxy", "32.95"),
+        *("34.02 [33.07, 35.00]", "report: results/made-up/report.html"),
     ):
-        assert part in out
-    assert "made-up/report.html" in (plain / "results/index.html").read_text()
+        assert part in altered[1]
+    assert "made-up/report.html" in (altered[0].parent / "index.html").read_text()
 
 
 def test_a_missing_results_folder_is_one_line_and_status_2(

@@ -24,7 +24,7 @@ def test_only_draws_that_every_variant_has_are_chosen() -> None:
     assert {tuple(key) for key in chosen.tolist()} <= {tuple(key) for key in one.tolist()} & {
         tuple(key) for key in two.tolist()
     }
-    assert len(chosen) == 2 * 5
+    assert len(chosen) == 2 * samples.EACH
     assert (np.diff(chosen[:, 2]) >= 0).all()
 
 

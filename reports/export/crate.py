@@ -1,0 +1,171 @@
+"""ro-crate-metadata.json: RO-Crate 1.1 with the profile Workflow Run Crate 0.5 (w3id.org/ro/wfrun/workflow), as plain JSON-LD.
+
+One run of the workflow is one CreateAction; each recorded stage is another, whose instrument is the stage's command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from reports.formats import Record
+from reports.page import last_started
+from reports.results import Results
+
+METADATA = "ro-crate-metadata.json"
+PROFILES = (
+    "https://w3id.org/ro/wfrun/process/0.5",
+    "https://w3id.org/ro/wfrun/workflow/0.5",
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
+)
+SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
+WORKFLOW = "workflow/Snakefile"
+LICENCE = "https://spdx.org/licenses/MIT"
+TYPES = {".npz": "application/zip", ".md": "text/markdown", ".yaml": "application/yaml", "": "text/plain"}
+
+Entity = dict[str, Any]
+
+
+def metadata(crate: Path, results: Results) -> Entity:
+    """The content of the file for the files that are in the folder `crate`."""
+    paths = sorted(p for p in crate.rglob("*") if p.is_file() and p.name != METADATA)
+    files = [_file(path, path.relative_to(crate).as_posix()) for path in paths]
+    stages = [_action(record, {f["@id"] for f in files}) for record in results.records]
+    graph = [
+        {
+            "@id": METADATA,
+            "@type": "CreativeWork",
+            "about": {"@id": "./"},
+            "conformsTo": [{"@id": "https://w3id.org/ro/crate/1.1"}, {"@id": PROFILES[2]}],
+        },
+        _root(results, files, stages),
+        *(
+            {"@id": id, "@type": "CreativeWork", "name": id, "version": id.rsplit("/", 1)[1]}
+            for id in PROFILES
+        ),
+        {"@id": LICENCE, "@type": "CreativeWork", "name": "MIT Licence", "url": LICENCE},
+        {
+            "@id": SNAKEMAKE,
+            "@type": "ComputerLanguage",
+            "name": "Snakemake",
+            "alternateName": "Snakemake",
+            "identifier": {"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
+            "url": {"@id": "https://snakemake.readthedocs.io"},
+        },
+        _run(results, files),
+        *stages,
+        *(
+            {
+                "@id": f"#{r.stage}-program",
+                "@type": "SoftwareApplication",
+                "name": str(r.get("command") or r.stage),
+            }
+            for r in results.records
+        ),
+        *files,
+    ]
+    return {
+        "@context": [
+            "https://w3id.org/ro/crate/1.1/context",
+            "https://w3id.org/ro/terms/workflow-run/context",
+        ],
+        "@graph": graph,
+    }
+
+
+def _root(results: Results, files: list[Entity], stages: list[Entity]) -> Entity:
+    return {
+        "@id": "./",
+        "@type": "Dataset",
+        "name": f"MARVAL reproduced on {results.preset}",
+        "description": f"Claims of arXiv 2511.15190 and their evidence: {results.settings.get('description', results.preset)}.",
+        "datePublished": _date(last_started(results)),
+        "license": {"@id": LICENCE},
+        "conformsTo": [{"@id": id} for id in PROFILES],
+        "mainEntity": {"@id": WORKFLOW},
+        "hasPart": [{"@id": f["@id"]} for f in files],
+        "mentions": [{"@id": "#run"}, *({"@id": stage["@id"]} for stage in stages)],
+    }
+
+
+def _date(when: str) -> str:
+    """The day of the results, so that equal results give an equal crate."""
+    return when[:10] or "1970-01-01"
+
+
+def _file(path: Path, name: str) -> Entity:
+    kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+    entity: Entity = {
+        "@id": name,
+        "@type": "File",
+        "name": path.name,
+        "encodingFormat": kind,
+        "contentSize": str(path.stat().st_size),
+        "sha256": sha256(path),
+    }
+    if name == WORKFLOW:
+        entity |= {
+            "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+            "name": "Snakefile, made from dvc.yaml",
+            "programmingLanguage": {"@id": SNAKEMAKE},
+            "license": {"@id": LICENCE},
+        }
+    return entity
+
+
+def _run(results: Results, files: list[Entity]) -> Entity:
+    """The whole run: from its settings to what is in the crate."""
+    made = [{"@id": f["@id"]} for f in files if f["@id"].startswith("results/")]
+    times = [
+        (start, end) for record in results.records if (start := _start(record)) and (end := _end(record))
+    ]
+    span = {"startTime": min(s for s, _ in times), "endTime": max(e for _, e in times)} if times else {}
+    return {
+        "@id": "#run",
+        "@type": "CreateAction",
+        "name": f"make reproduce PRESET={results.preset}",
+        "instrument": {"@id": WORKFLOW},
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "object": [
+            {"@id": f["@id"]} for f in files if f["@id"].startswith("workflow/") and f["@id"] != WORKFLOW
+        ],
+        "result": made,
+        **span,
+    }
+
+
+def _action(record: Record, files: set[str]) -> Entity:
+    """A recorded stage; of its inputs and outputs those that are in the crate."""
+
+    def known(kind: str) -> list[Entity]:
+        return [{"@id": path} for path in record.get(kind) or {} if path in files]
+
+    times = {"startTime": _start(record), "endTime": _end(record)}
+    return {
+        "@id": f"#{record.stage}",
+        "@type": "CreateAction",
+        "name": record.stage,
+        "instrument": {"@id": f"#{record.stage}-program"},
+        "object": known("inputs"),
+        "result": known("outputs"),
+        **{key: value for key, value in times.items() if value},
+    }
+
+
+def _start(record: Record) -> str:
+    return str(record.get("started") or "")
+
+
+def _end(record: Record) -> str:
+    wall = record.get("wall_seconds")
+    if not _start(record) or not isinstance(wall, int | float):
+        return ""
+    return (datetime.fromisoformat(_start(record)) + timedelta(seconds=round(wall))).isoformat()
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

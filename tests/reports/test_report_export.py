@@ -1,0 +1,173 @@
+"""A crate stands alone: what is in it, and that a change anywhere is found without torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import made_up
+import pandas as pd
+import pytest
+
+from reports.__main__ import main
+from reports.errors import UserError
+from reports.export import export
+from reports.export.crate import METADATA, sha256
+from reports.export.verify import verify
+from reports.results import Results
+
+PROJECT = Path(made_up.__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def crate(reported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read only."""
+    return export(Results.open("made-up", reported), tmp_path_factory.mktemp("crates") / "made-up")
+
+
+@pytest.fixture
+def copy(crate: Path, tmp_path: Path) -> Path:
+    """To change."""
+    return Path(shutil.copytree(crate, tmp_path / "crate"))
+
+
+@pytest.fixture(scope="module")
+def graph(crate: Path) -> dict[str, dict[str, Any]]:
+    entities = json.loads((crate / METADATA).read_text())["@graph"]
+    assert len({entity["@id"] for entity in entities}) == len(entities)
+    return {entity["@id"]: entity for entity in entities}
+
+
+def test_everything_but_what_training_needs_is_there(crate: Path, reported: Path) -> None:
+    root = crate / "results/made-up"
+    for name in ("report.html", "claims.json", "records/speed.json", "samples/marval.npz"):
+        assert (root / name).read_bytes() == (reported / name).read_bytes()
+    for folder in ("tables", "figures", "metrics", "watch"):
+        assert {p.name for p in (root / folder).iterdir()} == {p.name for p in (reported / folder).iterdir()}
+    assert (root / "judges/quality.json").is_file()
+    assert not list(crate.rglob("*.safetensors"))
+
+
+def test_metadata_describes_every_file_and_run(crate: Path, graph: dict[str, dict[str, Any]]) -> None:
+    files = {p.relative_to(crate).as_posix() for p in crate.rglob("*") if p.is_file()} - {METADATA}
+    root = graph["./"]
+    assert {part["@id"] for part in root["hasPart"]} == files
+    assert all(graph[name]["sha256"] == sha256(crate / name) for name in files)
+    assert "ComputationalWorkflow" in graph[root["mainEntity"]["@id"]]["@type"]
+    assert "https://w3id.org/ro/wfrun/workflow/0.5" in {profile["@id"] for profile in root["conformsTo"]}
+    stage = graph["#evaluate@made-up-marval"]
+    assert stage["result"] == [{"@id": "results/made-up/metrics/marval.json"}]
+    assert (stage["startTime"], stage["endTime"]) == (
+        "2026-01-02T03:04:05+00:00",
+        "2026-01-02T03:04:17+00:00",
+    )
+    assert graph["#run"]["instrument"] == root["mainEntity"]
+    assert graph["#run"]["endTime"] == "2026-01-02T03:05:10+00:00"  # of the teacher, the longest
+    references = [
+        ref["@id"]
+        for e in graph.values()
+        for key in ("object", "result", "mentions")
+        for ref in e.get(key, [])
+    ]
+    assert set(references) <= set(graph)
+
+
+def test_cards_and_the_cost(crate: Path) -> None:
+    cards = {path.stem: path.read_text() for path in (crate / "cards").iterdir()}
+    assert set(cards) == {
+        "data",
+        "marval",
+        "marval-w1",
+        "marval-w2",
+        "marval-w4",
+        "marval-no-l2",
+        "marval-rl",
+    }
+    assert "| marval | Fréchet distance | 0.9" in cards["marval"]
+    assert "models/marval/seed-0.safetensors" in cards["marval"]
+    assert "34.00 s in 1 run" in cards["marval"]
+    assert "mnist-5k" in cards["data"]
+    cost = pd.read_csv(crate / "compute.csv").set_index("item")["value"]
+    assert cost["machine"] == "made-up CPU, 2 cores"
+    assert float(cost["training: wall time"]) == pytest.approx((65.2 + 34.0 + 6.5) / 3600, rel=0.01)
+    assert float(cost["sampling and evaluation: wall time"]) == pytest.approx(60.0 / 3600, rel=0.01)
+
+
+def test_a_second_machine_agrees_without_torch(crate: Path) -> None:
+    """With torch impossible to import."""
+    code = (
+        "import sys; sys.modules['torch'] = None; from reports.__main__ import main; "
+        f"sys.exit(main(['verify', {str(crate)!r}]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "5 verdicts as recomputed (C1 reproduced" in done.stdout
+
+
+def resigned(copy: Path, name: str) -> None:
+    """The hash of a changed file put right, as by somebody who wants to deceive."""
+    metadata = json.loads((copy / METADATA).read_text())
+    for entity in metadata["@graph"]:
+        if entity["@id"] == name:
+            entity["sha256"] = sha256(copy / name)
+    (copy / METADATA).write_text(json.dumps(metadata))
+
+
+def test_a_changed_missing_or_added_file_is_found(copy: Path) -> None:
+    table = copy / "results/made-up/tables/table1.csv"
+    content = table.read_text()
+    table.write_text(content + " ")
+    with pytest.raises(
+        UserError, match=r"1 files missing or changed, 0 added, the first results/made-up/tables/table1.csv"
+    ):
+        verify(copy)
+    table.unlink()
+    with pytest.raises(UserError, match="1 files missing or changed"):
+        verify(copy)
+    table.write_text(content)
+    (copy / "results/made-up/more.txt").write_text("")
+    with pytest.raises(UserError, match=r"1 added, the first results/made-up/more.txt"):
+        verify(copy)
+
+
+def test_a_verdict_that_does_not_follow_is_found(copy: Path) -> None:
+    file = copy / "results/made-up/claims.json"
+    rows = json.loads(file.read_text())
+    rows[1]["verdict"] = "not reproduced"
+    made_up.write_json(file, rows)
+    resigned(copy, "results/made-up/claims.json")
+    with pytest.raises(
+        UserError, match=r"claims, C2, verdict: 'not reproduced' in the file, 'reproduced' recomputed"
+    ):
+        verify(copy)
+
+
+def test_a_tolerance_that_was_changed_afterwards_is_found(copy: Path) -> None:
+    paper = copy / "workflow/paper.yaml"
+    paper.write_text(paper.read_text().replace("        value: 30\n", "        value: 300\n"))
+    resigned(copy, "workflow/paper.yaml")
+    with pytest.raises(UserError, match="C2"):
+        verify(copy)
+
+
+def test_a_zip_is_a_crate_too(reported: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made-up.zip"
+    assert main(["export", "made-up", "--results", str(reported), "-o", str(output)]) == 0
+    assert "verdicts as recomputed" in verify(output)
+
+
+def test_users_mistakes_are_one_line(
+    tmp_path: Path, reported: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", str(tmp_path)]) == 2
+    assert "is no crate" in capsys.readouterr().err
+    (tmp_path / "precious.txt").write_text("")
+    assert main(["export", "made-up", "--results", str(reported), "-o", str(tmp_path)]) == 2
+    assert (tmp_path / "precious.txt").is_file()
+    assert capsys.readouterr().err.count("\n") == 1

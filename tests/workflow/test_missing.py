@@ -73,7 +73,10 @@ def test_what_a_stage_reads_of_the_results_another_makes(root, monkeypatch, name
     monkeypatch.chdir(root)
     graph = graph_of(name)
     unmade = [
-        path for stage in graph.stages.values() for path in graph.outside(stage) if path.parts[0] == "results"
+        path
+        for stage in graph.stages.values()
+        for path in graph.outside(stage)
+        if path.parts[:2] == ("results", name)
     ]
     assert unmade == []
 

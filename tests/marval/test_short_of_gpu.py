@@ -5,6 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,8 @@ from marval import __main__ as command_line
 from marval.pipeline.graph import graph_of
 from marval.pipeline.preset import load_preset
 from marval.pipeline.run import _say_without_gpu
+from marval.progress import Progress
+from marval.sampling.batches import keep, missing
 from marval.stages import sample
 from marval.training import checkpoints
 from marval.training.checkpoints import CheckpointStore
@@ -63,7 +66,7 @@ def test_a_checkpoint_is_mapped_and_not_read(tmp_path, monkeypatch):
     state = store.load()
     assert state is not None
     assert torch.equal(state["weight"], weight)
-    assert str(store.path) in Path("/proc/self/maps").read_text()
+    assert str(next(tmp_path.glob("state-*.pt"))) in Path("/proc/self/maps").read_text()
     state["weight"] += 1  # an optimizer on a CPU may go on with it
     again = store.load()
     assert again is not None
@@ -72,10 +75,11 @@ def test_a_checkpoint_is_mapped_and_not_read(tmp_path, monkeypatch):
 
 def test_only_missing_batches_are_dealt_out(root, monkeypatch, tmp_path):
     monkeypatch.chdir(root)
-    context = SimpleNamespace(preset=load_preset("digits"), checkpoints=tmp_path)
+    preset = load_preset("smoke")
+    context = SimpleNamespace(preset=preset, checkpoints=tmp_path)
     batches = sample._batches(context, "marval")
-    assert sample.parallelism(context, "marval") == len(batches) == 4
-    for batch in batches[:3]:
-        sample._part(context, *batch).touch()
-    assert sample._missing(context, "marval") == batches[3:]
+    assert sample.parallelism(context, "marval") == len(batches) > 1
+    progress = Progress("test", total=len(batches), unit="image", shown=False)
+    keep(tmp_path, batches[:-1], lambda seed: lambda indices: np.zeros((len(indices), 1), np.uint8), progress)
+    assert missing(tmp_path, batches) == batches[-1:]
     assert sample.parallelism(context, "marval") == 1

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from marval.errors import Missing
-from marval.pipeline.graph import Graph, Stage
+from marval.pipeline.graph import Graph, Stage, graph_of
 from marval.pipeline.missing import Node, message, missing_inputs, outlook
 from marval.pipeline.preset import load_preset
 from marval.pipeline.state import State
 
+PRESETS = Path(__file__).resolve().parents[2] / "workflow/presets"
 WEIGHTS = Missing(Path("weights/a"), "weights", "1 GB, https://a", "fetch them")
 IMAGES = Missing(Path("data/b"), "images", "https://b", "link them")
 
@@ -64,6 +65,20 @@ def test_who_needs_what(root, monkeypatch, tmp_path):
     assert places(False, "marval/data") == []
     (tmp_path / "images/train").mkdir(parents=True)
     assert places(True, "marval/data") == []
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(PRESETS.glob("*.yaml"))])
+def test_what_a_stage_reads_of_the_results_another_makes(root, monkeypatch, name):
+    """Also where a preset leaves out a whole kind of stages, as one without fine-tuning does: else its report waits for ever."""
+    monkeypatch.chdir(root)
+    graph = graph_of(name)
+    unmade = [
+        path
+        for stage in graph.stages.values()
+        for path in graph.outside(stage)
+        if path.parts[:2] == ("results", name)
+    ]
+    assert unmade == []
 
 
 def test_the_message_names_each_thing_once_with_place_source_and_remedy():

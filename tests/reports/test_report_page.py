@@ -161,7 +161,8 @@ def test_the_page_says_what_claims_json_says(reported: Path, text: str) -> None:
         assert row["scope"] in card[0]
         section = re.search(rf'<h3 id="claim-{row["id"]}">.*?</section>', text, re.DOTALL)
         assert section
-        assert all(f"{part['why'][1:]}</div>" in html.unescape(section[0]) for part in row["parts"])
+        assert all(part["why"][1:] in html.unescape(section[0]) for part in row["parts"])
+        assert all(part["power"][1:] in section[0] for part in row["parts"])
         assert all(entry["md5"] in text for entry in row["evidence"])
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from marval.config import Config, Name, Seed, Seeds
+from marval.config import Config, Seed, Seeds
 from marval.errors import nearest, shown
 from marval.masking.law import MaskingLaw
 from marval.models.settings import MARConfig, TokenizerConfig
@@ -111,7 +111,7 @@ class ReinforceTraining(Config):
 class ReinforceVariant(Config):
     """What distinguishes one fine-tuned model from another; the defaults are the paper's method."""
 
-    start: Name = Field(description="the distilled variant to start from")
+    start: str = Field(description="the distilled variant to start from")
     steps: int = Field(gt=0)
     snapshots: int = Field(4, gt=0, description=f"{SNAPSHOTS}; all judges see them")
     seeds: Seeds | None = Field(None, description="to train with; default: the preset's")

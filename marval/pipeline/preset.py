@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
-from marval.config import Config, Name, Seeds
+from marval.config import Config, Name, Seed, Seeds
 from marval.data.settings import EncodeConfig
 from marval.data.sources import PrepareConfig
 from marval.errors import UserError, nearest, shown
@@ -23,7 +23,7 @@ from marval.methods.settings import (
 from marval.models.settings import TokenizerConfig
 from marval.noise import TRAINING_STEPS
 from marval.pipeline.explain import explain
-from marval.pipeline.files import REAL
+from marval.pipeline.files import INPAINTED, REAL
 from marval.pipeline.reading import preset_path, read_settings
 from marval.pipeline.resources import StageResources
 from marval.sampling.settings import InpaintConfig, Role, SampleConfig, SampleVariant, ShowcaseConfig
@@ -82,12 +82,12 @@ class Preset(Config):
     name: Name
     description: str
     seeds: Seeds
-    teacher_seeds: list[int] | None = Field(
+    teacher_seeds: list[Seed] | None = Field(
         None,
         min_length=1,
         description="of the teachers, which teach equally many of `seeds`, in order; default: `seeds`",
     )
-    tuned_on: list[int] = Field([], description="seeds on which settings were chosen; verdicts want others")
+    tuned_on: list[Seed] = Field([], description="seeds on which settings were chosen; verdicts want others")
     prompt: str = Field(pattern=r"\{name\}", description="template with {name} for the entity")
     one_step_t: int = Field(
         ge=0,
@@ -198,6 +198,11 @@ def _names_are_free(preset: Preset) -> None:
     ):
         for name in taken.keys() & variants.keys():
             raise ValueError(f"{section} has {name!r}, which is the name of {taken[name]}: choose another")
+    for name in preset.variants:
+        if name.startswith(INPAINTED):
+            raise ValueError(
+                f"variants has {name!r}: names that start with {INPAINTED} are those of in-painted images"
+            )
     for name in preset.distill.variants.keys() & preset.reinforce.variants.keys():
         raise ValueError(f"distill.variants and reinforce.variants both have {name!r}: rename one")
 

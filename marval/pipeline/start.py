@@ -5,18 +5,23 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
+from marval.artifacts import replacing
 from marval.errors import UserError
 from marval.pipeline.graph import Stage
+from marval.pipeline.state import LOCK
 
 FOLDER = Path(".snakemake")
 RUNNING = FOLDER / "running"  # locked by the run that is at work; says which that is
 SOCKETS = "warm-*.socket"
 RWLOCK = Path(".dvc/tmp/rwlock")
+KEPT_LOCK = Path(".dvc/tmp/dvc.lock.kept")  # dvc.lock as it was when a run last started
+NOTHING_RUN = "schema: '2.0'\n"
 
 
 def check_folder() -> None:
@@ -64,6 +69,29 @@ def clear_remains() -> None:
         socket.unlink(missing_ok=True)
     if not _is_readable(RWLOCK):
         _drop_rwlock()
+
+
+def keep_lock() -> None:
+    """Keep a copy of dvc.lock, which has just been read: DVC writes it in place, in a second or more, and may be killed in it."""
+    with replacing(KEPT_LOCK) as copy:
+        shutil.copyfile(LOCK, copy) if LOCK.is_file() else copy.write_text(NOTHING_RUN)
+
+
+def restore_lock() -> bool:
+    """Put the copy back in place of a damaged dvc.lock; False if there is none. UserError while a run is at work.
+
+    What has run since is not computed again: DVC finds it in its cache.
+    """
+    with claim():
+        if not KEPT_LOCK.is_file():
+            return False
+        aside = KEPT_LOCK.with_suffix(".damaged")
+        LOCK.replace(aside)
+        shutil.copyfile(KEPT_LOCK, LOCK)
+    sys.stderr.write(
+        f"marval: {LOCK} is damaged and set aside as {aside}; the one of the last start takes its place\n"
+    )
+    return True
 
 
 def _is_readable(path: Path) -> bool:

@@ -23,6 +23,10 @@ LOCK = Path("dvc.lock")
 NEVER_RUN = "has not run yet"
 
 
+class DamagedLock(UserError):
+    """dvc.lock cannot be read."""
+
+
 class State:
     """The recorded state of the stages of a graph, against the files that are there."""
 
@@ -148,7 +152,7 @@ def _read_lock() -> dict[str, Any]:
             _ = [list(values) for values in entry.get("params", {}).values()]
     except (UserError, AttributeError, KeyError, TypeError) as error:
         reason = f" ({error})" if isinstance(error, UserError) else ""
-        raise UserError(
+        raise DamagedLock(
             f"{LOCK} is damaged{reason}: take it from git (`git checkout {LOCK}`), or delete it; results are then checked anew"
         ) from error
     return stages

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from marval.config import Config, Name, Seed, Seeds
+from marval.config import Config, Seed, Seeds
 from marval.masking.settings import OrderLaw
 from marval.noise import TRAINING_STEPS
 
@@ -41,7 +41,7 @@ class SampleVariant(Config):
     """One way to make images: which model, how many diffusion steps for a token, guidance, AR steps, order."""
 
     role: Role
-    model: Name
+    model: str
     diffusion_steps: int = Field(ge=1, le=TRAINING_STEPS, description="1: the head once, converted to x0")
     guidance: float = Field(1.0, ge=0, le=20)
     ar_steps: int = Field(gt=0)
@@ -59,7 +59,7 @@ class InpaintConfig(Config):
 class ShowcaseConfig(Config):
     """Section `showcase`: whose images grow and fill gaps in the report."""
 
-    model: Name
+    model: str
     seed: Seed = 0
     ar_steps: int = Field(gt=0)
-    variant: Name = Field(description="whose samples are held against the training images")
+    variant: str = Field(description="whose samples are held against the training images")

@@ -17,7 +17,7 @@ BOTH: list[Mode] = ["eager", "optimised"]
 class SpeedConfig(Config):
     """Section `speed`: which variants are timed, in turn, at which batch sizes, by which samplers."""
 
-    variants: list[Name] = Field(min_length=1)
+    variants: list[str] = Field(min_length=1)
     batches: list[Positive] = Field(min_length=1)
     modes: list[Mode] = Field(BOTH, min_length=1)
     repetitions: int = Field(
@@ -40,7 +40,7 @@ class LatencyVariant(Config):
 class LatencyRegime(Config):
     """What is timed together: every variant and mode in turn, model by model and batch by batch."""
 
-    models: list[Name] = Field(min_length=1)
+    models: list[str] = Field(min_length=1)
     ar_steps: int = Field(gt=0)
     batches: list[Positive] = Field(min_length=1)
 

@@ -23,7 +23,7 @@ try:
     from marval.pipeline.preset import load_preset, resolved_settings, stage_processes, stage_threads
     from marval.pipeline.resources import resources_of
     from marval.pipeline.roles import warnings
-    from marval.pipeline.state import State
+    from marval.pipeline.state import DamagedLock, State
     from marval.processes import gpus, warm
 except (ImportError, MemoryError) as error:
     sys.exit(
@@ -65,7 +65,7 @@ def resolved_rules():
         presets = {name: load_preset(name) for name in items.active_presets()}
         graph = active_graph()
         settings = {name: resolved_settings(preset) for name, preset in presets.items()}
-        state = State(graph, {settings_path(name): content for name, content in settings.items()})
+        state = recorded(graph, {settings_path(name): content for name, content in settings.items()})
         found = outlook(nodes_of(graph, presets), state.is_settled)
         changed = state.to_run()
         idle = found.waiting.keys() | found.settled
@@ -80,6 +80,16 @@ def resolved_rules():
     if workflow.is_main_process:
         announce(presets.values(), found.waiting, len(graph.stages))
     return rules, found.waiting
+
+
+def recorded(graph, contents):
+    """The state of the stages; a dvc.lock that a kill has damaged is mended first."""
+    try:
+        return State(graph, contents)
+    except DamagedLock:
+        if not workflow.is_main_process or not start.restore_lock():
+            raise
+        return State(graph, contents)
 
 
 def rule_of(stage, graph, presets, settings, changed):
@@ -143,6 +153,7 @@ def start_alone():
     try:
         CLAIM = start.claim()
         start.clear_remains()
+        start.keep_lock()
     except UserError as error:
         sys.exit(f"marval: error: {error}")
 

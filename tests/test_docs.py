@@ -23,7 +23,18 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "metrics/REA
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"^[A-Z][A-Z0-9_]*$|\.\.\.")  # stands for something: PRESET=NAME, STAGE, ...
-SHELL = {"cd", "docker", "dvc", "git", "ln", "mkdir", "pre-commit", "sed", "source"}  # syntax is checked, no more
+SHELL = {
+    "cd",
+    "docker",
+    "dvc",
+    "git",
+    "ln",
+    "mkdir",
+    "pre-commit",
+    "sed",
+    "source",
+    "uv",
+}  # syntax is checked, no more
 
 
 @cache
@@ -168,7 +179,9 @@ def test_the_readme_quotes_run_times_of_the_one_file() -> None:
         said = re.search(r"(?:(\d+) to )?(\d+) minutes", rows[preset])
         assert said, f"README's row of {preset} gives no minutes"
         low, high = int(said[1] or said[2]), int(said[2])
-        assert low <= taken["minutes"] <= high, f"{preset}: README {said[0]}, docs/times.yaml {taken['minutes']}"
+        assert low <= taken["minutes"] <= high, (
+            f"{preset}: README {said[0]}, docs/times.yaml {taken['minutes']}"
+        )
 
 
 def test_citation_and_licence_agree_with_the_project() -> None:

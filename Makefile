@@ -17,6 +17,8 @@ help: ## this list
 setup: $(INSTALLED) ## the virtual environment
 
 $(INSTALLED): requirements.txt
+	@[ "$$(uname -s)" = Linux ] || { echo "marval: error: this is $$(uname -s), and Linux is needed: use the container," \
+	  "docker build -t marval . (README, Platforms)" >&2; exit 2; }
 	@[ -n "$(PYTHON)" ] || { echo "marval: error: no Python found: install Python 3.11 or 3.12, or give one by PYTHON=..." >&2; exit 2; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' || \
 	  { echo "marval: error: $(PYTHON) is $$("$(PYTHON)" -V 2>&1): 3.11 or 3.12 is needed; give one by PYTHON=..." >&2; exit 2; }

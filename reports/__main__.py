@@ -15,6 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
         "compare": _compare,
         "export": _export,
         "index": _index,
+        "times": _times,
         "verdicts": _verdicts,
         "verify": _verify,
     }
@@ -34,7 +35,7 @@ def _report(arguments: list[str]) -> None:
         prog="python -m reports",
         description="Turn the result files of a preset into claims, tables, figures and a page.",
         epilog="Other commands: `python -m reports compare A B -o FILE`, `... export PRESET`, `... index`, "
-        "`... verdicts`, `... verify CRATE`.",
+        "`... times`, `... verdicts`, `... verify CRATE`.",
     )
     parser.add_argument("preset", help="name of the preset, for example digits")
     parser.add_argument(
@@ -111,6 +112,19 @@ def _index(arguments: list[str]) -> None:
     from reports.index import write_index
 
     print(f"index: {write_index(options.results)}")
+
+
+def _times(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m reports times", description="Write how long every finished preset took."
+    )
+    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/times.yaml"))
+    options = parser.parse_args(arguments)
+
+    from reports.times import write_times
+
+    print(f"times: {write_times(options.results, options.output)}")
 
 
 def _verdicts(arguments: list[str]) -> None:

@@ -32,6 +32,17 @@ def test_lock_has_hashes_and_no_address(root):
     assert "-url" not in text
 
 
+def test_packages_of_one_system_alone_are_marked(root):
+    """Unmarked, a package without a wheel for this machine makes the whole set-up fail."""
+    entries = re.findall(r"^([\w.\-]+)==([^\\\n]*)", (root / "requirements.txt").read_text(), re.M)
+    markers = {name: rest.partition(";")[2] for name, rest in entries}
+    of_linux = [name for name in markers if name.startswith(("nvidia-", "cuda-")) or name == "triton"]
+    assert "triton" in of_linux
+    assert len(of_linux) > 10
+    assert all("sys_platform == 'linux'" in markers[name] for name in of_linux)
+    assert all("sys_platform == 'win32'" in markers[name] for name in ("pywin32", "pyreadline3"))
+
+
 def test_conda_environment_installs_the_lock(root):
     environment = yaml.safe_load((root / "environment.yml").read_text())
     pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))

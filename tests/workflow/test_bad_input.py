@@ -1,5 +1,6 @@
 """A user's mistake gives one clear line and a non-zero status, and leaves nothing half-written."""
 
+import os
 import shutil
 import subprocess
 
@@ -84,6 +85,16 @@ def test_wrong_folder(checkout, tmp_path):
         text=True,
     )
     assert "has no dvc.yaml" in one_line(done)
+
+
+def test_set_up_refuses_another_system_and_says_the_way_out(checkout, tmp_path):
+    fake = tmp_path / "uname"
+    fake.write_text("#!/bin/sh\necho Darwin\n")
+    fake.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = checkout.run("make", "setup", check=False, PATH=path)
+    assert "this is Darwin, and Linux is needed: use the container, docker build" in one_line(done)
+    assert not (checkout.path / ".venv").exists()
 
 
 def test_set_up_refuses_an_old_python_and_a_plain_folder(checkout, tmp_path):

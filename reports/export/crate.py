@@ -23,6 +23,7 @@ PROFILES = (
 )
 SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 WORKFLOW = "workflow/Snakefile"
+COMPLETED = {"@id": "http://schema.org/CompletedActionStatus"}
 LICENCE = "https://spdx.org/licenses/MIT"
 TYPES = {".npz": "application/zip", ".md": "text/markdown", ".yaml": "application/yaml", "": "text/plain"}
 
@@ -62,6 +63,7 @@ def metadata(crate: Path, results: Results) -> Entity:
                 "@id": f"#{r.stage}-program",
                 "@type": "SoftwareApplication",
                 "name": str(r.get("command") or r.stage),
+                "softwareVersion": f"git {r.get('git_commit') or 'unknown'}",
             }
             for r in results.records
         ),
@@ -128,7 +130,7 @@ def _run(results: Results, files: list[Entity]) -> Entity:
         "@type": "CreateAction",
         "name": f"make reproduce PRESET={results.preset}",
         "instrument": {"@id": WORKFLOW},
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "actionStatus": COMPLETED,
         "object": [
             {"@id": f["@id"]} for f in files if f["@id"].startswith("workflow/") and f["@id"] != WORKFLOW
         ],
@@ -149,6 +151,7 @@ def _action(record: Record, files: set[str]) -> Entity:
         "@type": "CreateAction",
         "name": record.stage,
         "instrument": {"@id": f"#{record.stage}-program"},
+        "actionStatus": COMPLETED,
         "object": known("inputs"),
         "result": known("outputs"),
         **{key: value for key, value in times.items() if value},

@@ -117,18 +117,6 @@ def ticks() -> list[tuple[str, float]]:
     return [(f"{x:+d}" if x else "", place(x)) for x in TICKS]
 
 
-def side(part: Part) -> int | None:
-    """1 if a part has to lie above its bound, -1 if below, None if its own sentence and its verdict leave that open."""
-    for sign, word in ((1, "above"), (-1, "below")):
-        if f"required {word}" in part.why:
-            return sign
-    if part.estimate is None or part.bound is None or not part.estimate.has_interval:
-        return None
-    beyond = (part.estimate.low > part.bound) - (part.estimate.high < part.bound)
-    sign = {Verdict.REPRODUCED: 1, Verdict.NOT_REPRODUCED: -1}.get(part.verdict, 0) * beyond
-    return sign or None
-
-
 def margin_of(estimate: Estimate, bound: float, sign: int) -> Estimate | None:
     """The margin with its interval; None without an interval of some width."""
     if not estimate.has_interval:
@@ -142,14 +130,14 @@ def margin_of(estimate: Estimate, bound: float, sign: int) -> Estimate | None:
 
 
 def _margin(part: Part) -> Estimate | None:
-    sign = side(part)
+    sign = part.side
     if part.estimate is None or part.bound is None or sign is None:
         return None
     return margin_of(part.estimate, part.bound, sign)
 
 
 def _row(claim: Claim, part: Part) -> Row:
-    sign, margin = side(part), _margin(part)
+    sign, margin = part.side, _margin(part)
     symbol = {1: "> ", -1: "< "}.get(sign or 0, "")
     low, value, high = places(margin) if margin else (None, None, None)
     return Row(

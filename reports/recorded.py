@@ -41,6 +41,10 @@ def _part(row: dict[str, Any]) -> Part:
         _estimate(row),
         row["bound"],
         row["role"] == "control",
+        p_fails=row["p_fails"],
+        level=row["level"],
+        power=row["power"],
+        side=row["side"],
     )
 
 

@@ -85,5 +85,8 @@ def _part(part: Part) -> dict[str, Any]:
         "bound": part.bound,
         "verdict": str(part.verdict),
         "why": part.why,
+        "side": part.side,
+        "level": part.level,
+        "p_fails": finite(part.p_fails),
         "power": part.power,
     }

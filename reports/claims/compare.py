@@ -52,6 +52,7 @@ class Held:
             p if estimate.has_interval else None,
             self.level,
             power_of(estimate, self.bound, self.level, upper) if estimate.has_interval else "",
+            -1 if upper else 1,
         )
 
     def missing(self, why: str) -> Part:

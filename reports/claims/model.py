@@ -43,6 +43,7 @@ class Part:
     p_fails: float | None = None
     level: float = TWO_SIDED
     power: str = ""
+    side: int | None = None  # 1 if it has to lie above its bound, -1 if below
 
     def fails_beside(self, others: int) -> bool:
         """Whether it fails also when one failure among so many parts would decide (Holm's first step)."""

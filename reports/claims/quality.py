@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from reports.claims.compare import ACCURACY, CLASS_DISTANCE, DISTANCE, DIVERSITY, Comparison, untrusted
+from reports.claims.compare import ACCURACY, CLASS_DISTANCE, DISTANCE, DIVERSITY, Comparison, Held, untrusted
 from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict, above, below
 from reports.formats import Metric
 from reports.intervals import over_teacher, ratio_over_teacher
@@ -13,7 +13,7 @@ from reports.paper import Paper
 from reports.results import Results
 from reports.roles import Role
 from reports.scope import scope_of
-from reports.wording import interval, limit, plural
+from reports.wording import interval, plural
 
 
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
@@ -85,13 +85,11 @@ def _absolute(results: Results, paper: Paper, size: str, slack: float) -> Part:
     measured = results.metric(student, DISTANCE)
     if measured is None or printed is None:
         return Part(name, Verdict.NOT_ATTEMPTED, f"FID of {student} was not measured")
-    bound = printed * (1 + slack)
-    trouble = untrusted(results, DISTANCE) or _other_protocol(measured, paper)
-    verdict = Verdict.INCONCLUSIVE if trouble else below(measured.estimate, bound)
     theirs = f"{printed:.{paper.decimals('fid')}f}"
-    why = f"FID {interval(measured.estimate)} against the paper's {theirs}, required below {limit(bound)}"
-    why += f"; not decided because {trouble}" if trouble else ""
-    return Part(name, verdict, why, measured.estimate, bound, files=(measured.file,))
+    sentence = f"FID {interval(measured.estimate)} against the paper's {theirs}"
+    trouble = untrusted(results, DISTANCE) or _other_protocol(measured, paper)
+    held = Held(name, below, printed * (1 + slack))
+    return held.part(measured.estimate, sentence, (measured.file,), trouble)
 
 
 def _other_protocol(measured: Metric, paper: Paper) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from reports.claims.model import Claim, Part, Verdict, above
+from reports.claims.compare import Held
+from reports.claims.model import Claim, Part, above
 from reports.paper import Paper
 from reports.regimes import Regime, claimed, on_cpu, regimes, size_of
 from reports.results import Results
 from reports.roles import Role
 from reports.scope import Scope, scope_of
 from reports.split import split
-from reports.wording import interval, limit, number, seconds
+from reports.wording import interval, number, seconds
 
 
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
@@ -56,23 +58,16 @@ def _size(regime: Regime | None, scope: Scope) -> str | None:
 
 
 def _part(regime: Regime | None, found: list[Regime], bound: float, full: Paper | None) -> Part:
-    name = "speed-up at batch 1, eager"
+    held = Held("speed-up at batch 1, eager", above, bound)
     if regime is None:
         missing = (
             "only other regimes were timed" if found else "no pair of teacher and student was timed alike"
         )
-        why = f"{missing}; the claim needs batch 1 without optimisation"
-        return Part(name, Verdict.NOT_ATTEMPTED, why, None, bound)
+        return held.missing(f"{missing}; the claim needs batch 1 without optimisation")
     times = [seconds(row.estimate.value) for row in (regime.teacher, regime.student)]
-    why = (
-        f"{times[0]} against {times[1]} for an image ({regime.name}): {interval(regime.speedup)} times, "
-        f"required above {limit(bound)}"
-    )
-    if not regime.speedup.has_interval:
-        why += "; not decided because a time has no interval"
-    why += _range(regime, found) + (_machine(regime, full) if full else "")
-    files = tuple({regime.teacher.file, regime.student.file})
-    return Part(name, above(regime.speedup, bound), why, regime.speedup, bound, files=files)
+    sentence = f"{times[0]} against {times[1]} for an image ({regime.name}): {interval(regime.speedup)} times"
+    part = held.part(regime.speedup, sentence, tuple({regime.teacher.file, regime.student.file}))
+    return replace(part, why=part.why + _range(regime, found) + (_machine(regime, full) if full else ""))
 
 
 def _range(regime: Regime, found: list[Regime]) -> str:

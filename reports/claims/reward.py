@@ -12,7 +12,7 @@ from reports.paper import Paper
 from reports.results import Results
 from reports.roles import Role
 from reports.scope import Scope, scope_of
-from reports.wording import interval, number
+from reports.wording import interval, number, plural
 
 
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
@@ -30,7 +30,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
         paper=paper.gain(judges[0]),
         estimate=parts[0].estimate,
         parts=parts,
-        beside=[_sizes(scope), *_price(results)],
+        beside=[_sizes(scope), *_budget(results, paper), *_price(results)],
     )
 
 
@@ -44,6 +44,19 @@ def _sizes(scope: Scope) -> str:
     """The claim is about every size, and a preset has one."""
     which = f"size {scope.size}" if scope.is_full else "one small model"
     return f"“Consistently over model sizes” is untested here: this is {which} alone, and each size needs a preset."
+
+
+def _budget(results: Results, paper: Paper) -> list[str]:
+    """How long the judged model was fine-tuned, beside what the paper says."""
+    section = results.settings.get("reinforce") or {}
+    tuned = section.get("variants", {}).get(results.roles.model(results.roles.the(Role.REINFORCED)), {})
+    steps, batch = tuned.get("steps"), section.get("training", {}).get("batch")
+    if not steps or not batch:
+        return []
+    epochs = next(cost["epochs"] for cost in paper.content["costs"] if cost["stage"] == "reinforce")
+    return [
+        f"Judged after {plural(steps, 'step')} of {batch} images, {steps * batch:,} in all; the paper fine-tunes for {epochs} epochs."
+    ]
 
 
 def _is_training_reward(results: Results, metric: str) -> bool:

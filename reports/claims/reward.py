@@ -55,7 +55,7 @@ def _budget(results: Results, paper: Paper) -> list[str]:
         return []
     epochs = next(cost["epochs"] for cost in paper.content["costs"] if cost["stage"] == "reinforce")
     return [
-        f"Judged after {plural(steps, 'step')} of {batch} images, {steps * batch:,} in all; the paper fine-tunes for {epochs} epochs."
+        f"Judged after {plural(steps, 'step')} of {batch} images, {steps * batch:,} in all; the paper tunes for {epochs} epochs."
     ]
 
 

@@ -113,9 +113,10 @@ def check(words: list[str]) -> None:
             check_presets(name for name in named if name)
         case ["python", "-m", "metrics", *rest]:
             metrics_commands._parser().parse_args(rest)
-        case ["python", "-m", "reports", first, *_]:
-            if first not in ("compare", "index", "times", "verdicts"):
-                check_presets([first])
+        case ["python", "-m", "reports", "compare" | "index" | "times" | "verdicts" | "verify", *_]:
+            pass
+        case ["python", "-m", "reports", "export", preset, *_] | ["python", "-m", "reports", preset, *_]:
+            check_presets([preset])
         case ["python", "-m", "benchmarks", *_]:
             pass
         case ["make", *rest]:
@@ -131,12 +132,12 @@ def check(words: list[str]) -> None:
 
 
 def check_make(words: list[str]) -> None:
-    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
     settings = dict(word.split("=", 1) for word in words if "=" in word)
     asked = [word for word in words if "=" not in word]
     assert asked, "make without a target prints help"
     assert set(asked) <= targets
-    assert settings.keys() <= {"PRESET", "PYTHON"}
+    assert settings.keys() <= {"CRATE", "PRESET", "PYTHON"}
     check_presets([settings["PRESET"]] if "PRESET" in settings else [])
 
 

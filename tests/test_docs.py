@@ -127,6 +127,8 @@ def check(words: list[str]) -> None:
         case ["snakemake", *rest]:
             if "--profile" in rest:
                 assert (ROOT / rest[rest.index("--profile") + 1] / "config.yaml").is_file()
+        case ["dvc", "repro", address]:
+            check_stage(address)
         case [program, *_]:
             assert program in SHELL, f"{program}: unknown program"
 
@@ -139,6 +141,13 @@ def check_make(words: list[str]) -> None:
     assert set(asked) <= targets
     assert settings.keys() <= {"CRATE", "PRESET", "PYTHON"}
     check_presets([settings["PRESET"]] if "PRESET" in settings else [])
+
+
+def check_stage(address: str) -> None:
+    stage, _, item = address.partition("@")
+    entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    items = yaml.safe_load((ROOT / "workflow/runs.yaml").read_text())[entry["foreach"].strip("${}")]
+    assert item in items, f"{address}: {stage} has the items {sorted(items)}"
 
 
 def check_presets(names) -> None:

@@ -1,5 +1,5 @@
 # Both commands of the README, from the lock file; for machines that the lock file does not fit, and to have a set-up that stays.
-#   docker build -t marval .
+#   docker build -t marval .                                                # from a clone (a worktree has no .git of its own)
 #   docker run --rm -v "$PWD/results:/marval/results" marval                # make reproduce
 #   docker run --rm marval make test
 # GPUs (NVIDIA's container toolkit): docker run --rm --gpus all ...

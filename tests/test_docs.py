@@ -113,9 +113,10 @@ def check(words: list[str]) -> None:
             check_presets(name for name in named if name)
         case ["python", "-m", "metrics", *rest]:
             metrics_commands._parser().parse_args(rest)
-        case ["python", "-m", "reports", first, *_]:
-            if first not in ("compare", "index", "times", "verdicts"):
-                check_presets([first])
+        case ["python", "-m", "reports", "compare" | "index" | "times" | "verdicts" | "verify", *_]:
+            pass
+        case ["python", "-m", "reports", "export", preset, *_] | ["python", "-m", "reports", preset, *_]:
+            check_presets([preset])
         case ["python", "-m", "benchmarks", *_]:
             pass
         case ["make", *rest]:
@@ -126,18 +127,27 @@ def check(words: list[str]) -> None:
         case ["snakemake", *rest]:
             if "--profile" in rest:
                 assert (ROOT / rest[rest.index("--profile") + 1] / "config.yaml").is_file()
+        case ["dvc", "repro", address]:
+            check_stage(address)
         case [program, *_]:
             assert program in SHELL, f"{program}: unknown program"
 
 
 def check_make(words: list[str]) -> None:
-    targets = set(re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.M))
     settings = dict(word.split("=", 1) for word in words if "=" in word)
     asked = [word for word in words if "=" not in word]
     assert asked, "make without a target prints help"
     assert set(asked) <= targets
-    assert settings.keys() <= {"PRESET", "PYTHON"}
+    assert settings.keys() <= {"CRATE", "PRESET", "PYTHON"}
     check_presets([settings["PRESET"]] if "PRESET" in settings else [])
+
+
+def check_stage(address: str) -> None:
+    stage, _, item = address.partition("@")
+    entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    items = yaml.safe_load((ROOT / "workflow/runs.yaml").read_text())[entry["foreach"].strip("${}")]
+    assert item in items, f"{address}: {stage} has the items {sorted(items)}"
 
 
 def check_presets(names) -> None:

@@ -15,6 +15,7 @@ from marval.models.mar import MAR
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import build_autoencoder
 from marval.sampling.backbone import Backbone
+from marval.sampling.chain_lengths import steps_by_ar_step
 from marval.sampling.modulated_head import ModulatedHead
 from marval.sampling.settings import SampleVariant
 
@@ -35,7 +36,7 @@ class Sampling:
 
     @classmethod
     def of(cls, variant: SampleVariant) -> Sampling:
-        return cls(variant.steps_by_ar_step(variant.ar_steps), variant.guidance)
+        return cls(steps_by_ar_step(variant, variant.ar_steps), variant.guidance)
 
     @property
     def ar_steps(self) -> int:

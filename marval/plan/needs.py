@@ -203,7 +203,7 @@ class Estimator:
     def _inpaint(self, stage: Stage) -> Needs:
         """As whole images by the sampler that is written to be read, which fills in a part of each: an upper bound."""
         variant, images = self.preset.variants[stage.item["variant"]], self._inpainted_images()
-        way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+        way = Sampling.of(variant)
         works = self._once(f"inpaint {way}", lambda: reference(self.preset.teacher.model, way))
         pixels = 3 * self.size**2 * images
         return Needs(sum(work.flops for work in works.values()) * images, self.model_bytes, pixels, pixels)

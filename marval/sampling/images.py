@@ -12,6 +12,7 @@ from torch import Tensor
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer, to_bytes
 from marval.noise.schedule import NoiseSchedule
+from marval.sampling.chain_lengths import noisy_steps, steps_by_ar_step
 from marval.sampling.draws import Draws, draw_images
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
@@ -39,7 +40,7 @@ def token_samplers(
     config: SampleConfig, variant: SampleVariant, one_step_t: int, device: torch.device | str = "cpu"
 ) -> list[TokenSampler]:
     """The inner sampler of each AR step of a variant: one object for all those that are alike."""
-    steps = variant.steps_by_ar_step(variant.ar_steps)
+    steps = steps_by_ar_step(variant, variant.ar_steps)
     made = {count: _token_sampler(config, variant, count, one_step_t, device) for count in set(steps)}
     return [made[count] for count in steps]
 
@@ -84,7 +85,7 @@ def sample_images(
     """uint8 `(B, H, W, 3)` for the image indices, computed where the model is; `candidate`: which of several for each."""
     size, device = model.config, model.mask_token.device
     draws = draw_images(
-        seed, indices, size.side, size.channels, variant.noisy_steps, variant.order, candidate
+        seed, indices, size.side, size.channels, noisy_steps(variant), variant.order, candidate
     )
     labels = torch.from_numpy(balanced_labels(np.array(indices), size.classes))
     tokens = draw_tokens(labels.to(device), draws.to(device))

@@ -24,6 +24,7 @@ from marval.costs.counting import Work
 from marval.costs.image import Sampling, Works, decoding, optimised, reference
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
+from marval.sampling.chain_lengths import noisy_steps
 from marval.sampling.draws import draw_images
 from marval.sampling.graphs import Direct
 from marval.sampling.images import DECODE_BATCH, balanced_labels, token_samplers
@@ -77,7 +78,7 @@ class ImageJob:
     def build(self) -> None:
         """Noise, labels and sampler."""
         subject, variant, size = self.subject, self.variant, self.subject.model.config
-        steps = variant.noisy_steps
+        steps = noisy_steps(variant)
         drawn = self.batch * variant.best_of
         draws = draw_images(0, range(drawn), size.side, size.channels, steps, variant.order)
         self.draws = draws.to(subject.device)

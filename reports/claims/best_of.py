@@ -9,8 +9,8 @@ from reports.claims.compare import DIVERSITY, Comparison
 from reports.claims.model import Claim, Part, above
 from reports.intervals import difference
 from reports.methods import Family, of_family, settings_timed
-from reports.regimes import timed
 from reports.paper import Paper
+from reports.regimes import timed
 from reports.results import Results
 from reports.roles import Role
 

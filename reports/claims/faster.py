@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from reports.claims.model import Claim, Part, Verdict, above
 from reports.claims.as_good import as_good, finding, tolerance, verdict
+from reports.claims.model import Claim, Part, Verdict, above
 from reports.intervals import ratio
 from reports.methods import Family, of_family, settings_timed
-from reports.regimes import timed
 from reports.paper import Paper
+from reports.regimes import timed
 from reports.results import Results
 from reports.roles import Role
 from reports.wording import interval, limit, seconds

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.claims.model import Claim, Part, Verdict
 from reports.claims.as_good import as_good, finding, tolerance, verdict
+from reports.claims.model import Claim, Part, Verdict
 from reports.methods import Family, of_family, settings_timed
-from reports.regimes import timed
 from reports.paper import Paper
+from reports.regimes import timed
 from reports.results import Results
 from reports.roles import Role
 

@@ -9,6 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from marval.masking.settings import OrderLaw
+from marval.sampling.chain_lengths import noisy_steps, steps_by_ar_step
 from marval.sampling.draws import Draws, draw_images
 from marval.sampling.images import token_samplers
 from marval.sampling.optimised import OptimisedSampler
@@ -135,7 +136,7 @@ def test_the_optimised_sampler_equals_the_reference(tiny_mar, changes):
     wanted = variant(**changes)
     inner = token_samplers(CONFIG, wanted, 900)
     size = tiny_mar.config
-    draws = draw_images(7, range(5), size.side, size.channels, wanted.noisy_steps, OrderLaw.RANDOM)
+    draws = draw_images(7, range(5), size.side, size.channels, noisy_steps(wanted), OrderLaw.RANDOM)
     for dtype, tolerance in ((torch.float64, 1e-9), (torch.float32, 1e-5)):
         model = copy.deepcopy(tiny_mar).to(dtype)
         cast = Draws(draws.order, draws.start.to(dtype), draws.steps.to(dtype))
@@ -148,8 +149,8 @@ def test_the_optimised_sampler_equals_the_reference(tiny_mar, changes):
 
 
 def test_solvers_draw_no_noise_and_share_the_start_with_the_chain():
-    assert variant().noisy_steps == 6
-    assert variant(sampler="ddim").noisy_steps == 1
+    assert noisy_steps(variant()) == 6
+    assert noisy_steps(variant(sampler="ddim")) == 1
     chain, solver = (draw_images(3, range(2), 3, 2, n, OrderLaw.RANDOM) for n in (6, 1))
     assert torch.equal(chain.start, solver.start)
     assert solver.steps.shape[1] == 0
@@ -158,11 +159,11 @@ def test_solvers_draw_no_noise_and_share_the_start_with_the_chain():
 def test_annealing_falls_from_the_first_ar_step_to_the_last():
     """DiSA's own numbers for 8 AR steps, 50 to 5 diffusion steps."""
     annealed = {"diffusion_steps": 50, "last_diffusion_steps": 5}
-    assert variant(**annealed).steps_by_ar_step(8) == (50, 43, 37, 30, 24, 17, 11, 5)
-    assert variant(**annealed, annealing="cosine").steps_by_ar_step(8) == (50, 47, 41, 32, 22, 13, 7, 5)
-    assert variant(**annealed, annealing="two-stage").steps_by_ar_step(8) == (50, 50, 50, 50, 5, 5, 5, 5)
-    assert variant(**annealed).steps_by_ar_step(1) == (50,)
-    assert variant().steps_by_ar_step(3) == (6, 6, 6)
+    assert steps_by_ar_step(variant(**annealed), 8) == (50, 43, 37, 30, 24, 17, 11, 5)
+    assert steps_by_ar_step(variant(**annealed, annealing="cosine"), 8) == (50, 47, 41, 32, 22, 13, 7, 5)
+    assert steps_by_ar_step(variant(**annealed, annealing="two-stage"), 8) == (50, 50, 50, 50, 5, 5, 5, 5)
+    assert steps_by_ar_step(variant(**annealed), 1) == (50,)
+    assert steps_by_ar_step(variant(), 3) == (6, 6, 6)
 
 
 def test_an_annealed_chain_runs_the_steps_of_each_ar_step(tiny_mar):

@@ -10,8 +10,7 @@ from typing import Any
 import made_up
 import pytest
 
-from reports import findings
-from reports.claims import Claim, Verdict
+from reports.claims import Claim, Verdict, find
 from reports.figures.frontiers import every_method
 from reports.figures.style import style
 from reports.methods import Family, family, frontier
@@ -75,7 +74,7 @@ class World:
         return made_up.opened(self.project)
 
     def finding(self, id: str) -> Claim:
-        return next(f for f in findings.evaluate(self.results(), Paper()) if f.id == id)
+        return next(f for f in find(self.results(), Paper()) if f.id == id)
 
 
 @pytest.fixture
@@ -180,8 +179,9 @@ def test_reward_fine_tuning_against_best_of_n(world: World) -> None:
     assert world.finding("F5").verdict is Verdict.NOT_ATTEMPTED  # none takes as little time
 
 
-def test_presets_without_rivals_have_no_findings(project: Path) -> None:
-    assert findings.evaluate(made_up.opened(project), Paper()) == []
+def test_presets_without_rivals_decide_nothing_about_them(project: Path) -> None:
+    found = {claim.id: claim.verdict for claim in find(made_up.opened(project), Paper())}
+    assert {found[id] for id in ("F1", "F2", "F3", "F5")} == {Verdict.NOT_ATTEMPTED}
 
 
 def test_the_frontier_has_what_nothing_beats_in_both(world: World) -> None:
@@ -214,7 +214,7 @@ def test_findings_are_on_the_page_and_in_a_file(world: World) -> None:
 
     build(world.results())
     rows = json.loads((world.root / "findings.json").read_text())
-    assert [row["id"] for row in rows] == ["F1", "F2", "F3", "F5"]
+    assert [row["id"] for row in rows] == ["F1", "F2", "F3", "F4", "F5"]
     page = (world.root / "report.html").read_text()
     assert 'id="beyond"' in page
     assert 'id="claim-F3"' in page

@@ -8,14 +8,13 @@ from reports.regimes import timed
 from reports.results import Results
 from reports.roles import Role
 
-ANCESTRAL = "ancestral"  # MAR's own inner sampler
 PAPERS_OBJECTIVE = "gsim"
 
 
 class Family(StrEnum):
     """Kinds of methods, in the order of tables and legends."""
 
-    TEACHER = "teacher's own chain"
+    TEACHER = "teacher, sampled as in MAR"
     TRAINING_FREE = "teacher, sampled otherwise"
     STUDENT = "one step, the paper's objective"
     OBJECTIVE = "one step, another objective"
@@ -36,9 +35,10 @@ def family(results: Results, variant: str) -> Family:
     if model in distilled:
         papers = distilled[model].get("objective", PAPERS_OBJECTIVE) == PAPERS_OBJECTIVE
         return Family.STUDENT if papers else Family.OBJECTIVE
-    if results.roles.of(variant) in (Role.TEACHER, Role.STUDENT, Role.REINFORCED):
-        return Family.TEACHER if results.roles.of(variant) is Role.TEACHER else Family.STUDENT
-    return Family.TRAINING_FREE
+    role = results.roles.of(variant)
+    if role in (Role.STUDENT, Role.REINFORCED):  # where only time is measured, and no model is trained
+        return Family.STUDENT if role is Role.STUDENT else Family.REINFORCED
+    return Family.TRAINING_FREE if role is Role.RIVAL else Family.TEACHER
 
 
 def of_family(results: Results, *families: Family) -> list[str]:

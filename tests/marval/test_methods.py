@@ -142,7 +142,7 @@ def test_a_second_sample_has_the_same_condition_and_other_noise(data, tiny_mar):
     assert torch.equal(method.one_step(samples.z, scores.batch.start), scores.x0)
     assert torch.equal(method.one_step(samples.z, scores.batch.second), scores.second)
     assert not torch.isclose(scores.x0, scores.second).any()
-    (gradient,) = torch.autograd.grad(scores.second.sum(), method.student.z_proj.weight)
+    (gradient,) = torch.autograd.grad(scores.second.sum(), method.student.class_emb.weight)
     assert gradient.abs().sum() > 0
 
 

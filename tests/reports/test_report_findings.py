@@ -88,8 +88,12 @@ def verdicts(claim: Claim) -> dict[str, str]:
 
 def test_methods_are_told_apart_by_their_settings(world: World) -> None:
     results = world.results()
-    assert {name: family(results, name) for name in ["teacher-8", "marval-w2", "marval-rl", *RIVALS]} == {
+    assert {
+        name: family(results, name)
+        for name in ["teacher-8", "teacher-raster", "marval-w2", "marval-rl", *RIVALS]
+    } == {
         "teacher-8": Family.TEACHER,
+        "teacher-raster": Family.TEACHER,
         "marval-w2": Family.STUDENT,
         "marval-rl": Family.REINFORCED,
         "unipc-4": Family.TRAINING_FREE,
@@ -199,7 +203,7 @@ def test_every_variant_is_in_the_figure_and_in_the_table(world: World) -> None:
     assert drawn is not None
     table = all_tables(results, Paper(), Provenance(results))["methods"].frame
     listed = set(table["variant"])
-    assert listed == set(world.means) - {"real"}
+    assert listed == set(world.settings["variants"])
     alike = {"marval-w2", "marval-w4", "marval-w1", "marval-no-l2"}  # timed as the student
     for name in {*world.seconds, *alike}:
         assert f"{name} at " in drawn.description, name

@@ -17,7 +17,7 @@ from marval.models.tokenizer import build_autoencoder
 from marval.sampling.backbone import Backbone
 from marval.sampling.chain_lengths import steps_by_ar_step
 from marval.sampling.modulated_head import ModulatedHead
-from marval.sampling.settings import SampleVariant
+from marval.sampling.settings import InnerSampling
 
 Works = dict[str, Work]  # by component: encoder, decoder, head, tokenizer
 
@@ -35,8 +35,8 @@ class Sampling:
         return cls((diffusion_steps,) * ar_steps, guidance)
 
     @classmethod
-    def of(cls, variant: SampleVariant) -> Sampling:
-        return cls(steps_by_ar_step(variant, variant.ar_steps), variant.guidance)
+    def of(cls, variant: InnerSampling, ar_steps: int) -> Sampling:
+        return cls(steps_by_ar_step(variant, ar_steps), variant.guidance)
 
     @property
     def ar_steps(self) -> int:

@@ -145,9 +145,7 @@ class OptimisedSampler:
         new = self.tokens(self.chains[step.chain], rows.flatten(0, 2), step.scale, start, start[None, :0])
         return self._reveal(state, step, new)
 
-    def tokens(
-        self, chain: TokenChain, rows: Tensor, scale: Tensor, start: Tensor, noise: Tensor
-    ) -> Tensor:
+    def tokens(self, chain: TokenChain, rows: Tensor, scale: Tensor, start: Tensor, noise: Tensor) -> Tensor:
         """What one of this sampler's chains gives; all of them are evaluated here."""
         return chain(rows, scale, start, noise)
 

@@ -280,7 +280,7 @@ def _timed(seconds: np.ndarray) -> Row:
 def _bounds(job: ImageJob) -> Row:
     """What the sampler of this row computes for an image, and the least time of it on this machine."""
     subject, variant = job.subject, job.variant
-    sampling = Sampling.of(variant)
+    sampling = Sampling.of(variant, variant.ar_steps)
     count = reference if job.mode == "eager" else optimised
     each: Works = {**count(subject.model.config, sampling), "tokenizer": subject.decoding}
     works = {name: Work(work.flops * variant.best_of, work.weights) for name, work in each.items()}

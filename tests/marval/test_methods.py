@@ -151,7 +151,7 @@ def test_the_chain_starts_from_the_students_noise_and_is_guided(data, tiny_mar):
     scores = scores_of(data, tiny_mar)
     assert not scores.chain.requires_grad
     assert torch.equal(scores.chain, scores_of(data, tiny_mar).chain)
-    scores.batch.samples.z_null.add_(1.0)
+    scores.batch.teacher[1].add_(1.0)
     assert not torch.allclose(StudentScores(scores.method, scores.batch).chain, scores.chain)
     apart = (scores.chain - scores.x0).norm() / scores.x0.norm()
     assert 0 < apart < 1

@@ -20,6 +20,17 @@ from reports.roles import Role
 from reports.wording import plural
 
 NOTHING = 0.03  # a factor this near to 1 is not worth a word
+# the settings of a variant that its time depends on
+TIMED_BY = (
+    "ar_steps",
+    "diffusion_steps",
+    "last_diffusion_steps",
+    "annealing",
+    "sampler",
+    "guidance",
+    "order",
+    "best_of",
+)
 EAGER = "eager"  # the sampler step by step, as published; the claim's mode
 
 
@@ -135,11 +146,16 @@ def on_cpu(row: Speed) -> bool:
 
 
 def single_image(results: Results, variant: str, size: str | None = None) -> Speed | None:
-    """The timing that the paper's Table 1 and Figure 1 have: batch 1, eager, all of them on one device.
+    """The timing that the paper's Table 1 and Figure 1 have: batch 1, eager."""
+    return timed(results, variant, 1, EAGER, size)
+
+
+def timed(results: Results, variant: str, batch: int, mode: str, size: str | None = None) -> Speed | None:
+    """A timing in one regime, for all variants on one device.
 
     A variant that was not timed stands with the time of one that runs the same steps: time does not depend on weights.
     """
-    plain = [row for row in results.speed if row.batch == 1 and row.mode == EAGER]
+    plain = [row for row in results.speed if row.batch == batch and row.mode == mode]
     device = min({(on_cpu(row), row.device) for row in plain}, default=(True, ""))[1]
     rows = [row for row in plain if row.device == device and row.variant == _timed_as(results, variant)]
     wanted = results.ar_steps(variant)
@@ -151,19 +167,19 @@ def single_image(results: Results, variant: str, size: str | None = None) -> Spe
 
 
 def _timed_as(results: Results, variant: str) -> str:
-    timed = {row.variant for row in results.speed}
+    names = {row.variant for row in results.speed}
     settings = results.variants.get(variant)
-    if variant in timed or settings is None:
+    if variant in names or settings is None:
         return variant
     alike = [
-        v for v in sorted(timed) if v in results.variants and _steps(results.variants[v]) == _steps(settings)
+        v for v in sorted(names) if v in results.variants and _steps(results.variants[v]) == _steps(settings)
     ]
     return alike[0] if alike else variant
 
 
 def _steps(settings: dict[str, object]) -> tuple[object, ...]:
     """The settings that a sampler's time depends on."""
-    return tuple(settings.get(key) for key in ("ar_steps", "diffusion_steps", "guidance", "order"))
+    return tuple(settings.get(key) for key in TIMED_BY)
 
 
 def _quotient(a: float | None, b: float | None) -> float | None:

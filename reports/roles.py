@@ -21,6 +21,7 @@ class Role(StrEnum):
     ORDER = "order"  # the model of the student or of a teacher, in another unmasking order
     FRONTIER = "frontier"  # as the student, at a guidance scale between the grid's: what reward fine-tuning is compared with
     REINFORCED = "reinforced"  # the student after reward fine-tuning: at most one
+    RIVAL = "rival"  # what a user would take instead of the student, or of reward fine-tuning
     ABLATION = "ablation"  # anything else
 
 

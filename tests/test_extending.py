@@ -21,7 +21,7 @@ from marval.__main__ import main
 from marval.data.images import open_training
 from marval.data.sources import SOURCES
 from marval.methods.settings import DistillVariant
-from marval.objectives.gsim import Scores
+from types import SimpleNamespace
 from marval.objectives.registry import OBJECTIVES
 from marval.objectives.settings import Distance
 from marval.pipeline.graph import active_graph
@@ -44,8 +44,9 @@ source.prepare(Path("made"), Path("made"), "stripes")
 images = open_training(Path("made"), source)
 found["source"] = [len(images), list(images.images(np.array([0])).shape)]
 DistillVariant(guidance=1.2, objective="half")
-scores = Scores(*torch.randn(3, 5, 4), torch.ones(5, 1))
-half, whole = (import_module(OBJECTIVES[name]).terms(scores, Distance.PSEUDO_HUBER) for name in ("half", "gsim"))
+auxiliary, teacher, noise = torch.randn(3, 5, 4)
+scores = SimpleNamespace(auxiliary=auxiliary, teacher=teacher, noise=noise, weight=torch.ones(5, 1))
+half, whole = (import_module(OBJECTIVES[name].module).terms(scores, Distance.PSEUDO_HUBER) for name in ("half", "gsim"))
 found["objective"] = bool(torch.allclose(half["loss_l2"], whole["loss_l2"] / 2))
 assert main(["runs"]) == 0 and main(["code"]) == 0
 stage = active_graph().stages["palette@digits"]

@@ -15,7 +15,9 @@ from marval.models.mar import MAR
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import build_autoencoder
 from marval.sampling.backbone import Backbone
+from marval.sampling.chain_lengths import steps_by_ar_step
 from marval.sampling.modulated_head import ModulatedHead
+from marval.sampling.settings import InnerSampling
 
 Works = dict[str, Work]  # by component: encoder, decoder, head, tokenizer
 
@@ -24,9 +26,21 @@ Works = dict[str, Work]  # by component: encoder, decoder, head, tokenizer
 class Sampling:
     """How an image is made."""
 
-    ar_steps: int
-    diffusion_steps: int
+    steps: tuple[int, ...]  # diffusion steps of each AR step
     guidance: float
+
+    @classmethod
+    def even(cls, ar_steps: int, diffusion_steps: int, guidance: float) -> Sampling:
+        """As many diffusion steps at each AR step."""
+        return cls((diffusion_steps,) * ar_steps, guidance)
+
+    @classmethod
+    def of(cls, variant: InnerSampling, ar_steps: int) -> Sampling:
+        return cls(steps_by_ar_step(variant, ar_steps), variant.guidance)
+
+    @property
+    def ar_steps(self) -> int:
+        return len(self.steps)
 
     @property
     def branches(self) -> int:
@@ -35,6 +49,10 @@ class Sampling:
     def plan(self, tokens: int) -> list[tuple[int, int]]:
         """(masked before, masked after) of each AR step."""
         return list(pairwise([tokens, *unmasking_schedule(tokens, self.ar_steps)]))
+
+    def evaluations(self, tokens: int) -> int:
+        """Of the head for an image, one token and one branch at a time."""
+        return sum(n * (b - a) for n, (b, a) in zip(self.steps, self.plan(tokens), strict=True))
 
 
 @functools.cache
@@ -90,11 +108,13 @@ def _reference(model: MAR, sampling: Sampling) -> Works:
 
     encoder, decoder = quadratic(encode), quadratic(decode)
     row = counted(model.head, meta(1, config.channels), meta(1), meta(1, config.width))
-    plan, steps = sampling.plan(tokens), sampling.diffusion_steps
+    plan = sampling.plan(tokens)
     return {
         "encoder": Work(sum(encoder(tokens - b) for b, _ in plan), len(plan) * _encoder_numbers(model)),
         "decoder": Work(sum(decoder(tokens - b) for b, _ in plan), len(plan) * _decoder_numbers(model)),
-        "head": Work(row * steps * branches * tokens, len(plan) * steps * numbers(model.head)),
+        "head": Work(
+            row * branches * sampling.evaluations(tokens), sum(sampling.steps) * numbers(model.head)
+        ),
     }
 
 
@@ -127,7 +147,7 @@ def _optimised(model: MAR, sampling: Sampling) -> Works:
 
 def _hoisted_head(model: MAR, sampling: Sampling) -> Work:
     """The modulations' weights are read once an AR step, the others once a diffusion step."""
-    head, branches, steps = model.head, sampling.branches, sampling.diffusion_steps
+    head, branches = model.head, sampling.branches
     fast = ModulatedHead(head, branches, torch.float32)
     width = fast.width
     once = counted(fast.modulations, meta(1, width), meta(branches, width))
@@ -137,8 +157,8 @@ def _hoisted_head(model: MAR, sampling: Sampling) -> Work:
     body = counted(lambda: fast(meta(1, head.channels), modulations, weight))
     hoisted = sum(p.numel() for p in fast.modulation)
     rest = numbers(head.input_proj, head.res_blocks, head.final_layer) - hoisted
-    uses = sampling.ar_steps * (hoisted + steps * rest)
-    return Work(steps * model.config.tokens * (once + body), uses)
+    uses = sampling.ar_steps * hoisted + sum(sampling.steps) * rest
+    return Work(sampling.evaluations(model.config.tokens) * (once + body), uses)
 
 
 def _encoder_numbers(model: MAR) -> int:

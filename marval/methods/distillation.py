@@ -1,9 +1,9 @@
-"""Guided score implicit matching of a one-step student (MARVAL, section 3): the equations are in `objectives.gsim`.
+"""Distillation of a one-step student (MARVAL, section 3): the equations are in `objectives.gsim` and its rivals.
 
 The student is a copy of the teacher whose head is evaluated once, at a fixed noise level, and converted to x0. The auxiliary
-score network is a copy of the teacher's head that is trained on the student's samples; its context is the frozen teacher's
-condition z (or the student's own, as an ablation). At each step one real batch is masked and all masked tokens are generated at
-once; the auxiliary network is updated first, on the same samples as the student after it.
+score network, where the objective has one, is a copy of the teacher's head that is trained on the student's samples; its context
+is the frozen teacher's condition z (or the student's own, or that of a transformer that is trained with it). At each step one
+real batch is masked and all masked tokens are generated at once; the auxiliary network is updated first, on the same samples.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share
@@ -27,14 +27,19 @@ from marval.models.mar import MAR
 from marval.models.transformer import checkpoint_blocks
 from marval.noise.conversions import x0_from_noise
 from marval.noise.schedule import NoiseSchedule
-from marval.objectives.gsim import Scores, denoising_loss, x0_weight
+from marval.objectives.gsim import denoising_loss, x0_weight
 from marval.objectives.guidance import guided
 from marval.objectives.registry import OBJECTIVES
+from marval.sampling.solvers import ddim
+from marval.sampling.solvers.levels import even_levels
+from marval.sampling.token_samplers import SolverChain
 from marval.training.loop import Update
 from marval.training.optimisation import averaged, build_optimiser
 
 if TYPE_CHECKING:
     from marval.data.latents import LatentBatches  # reads files by pyarrow
+
+CHAIN_STEPS = 16  # of the teacher's deterministic chain, where an objective asks for its end
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class StudentSamples:
     """One step's samples; T tokens."""
 
     x0: Tensor  # (T, C)
-    z: Tensor  # (T, D), the student's conditions, detached
+    z: Tensor  # (T, D), the student's conditions
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class DistillBatch:
     start: Tensor  # (T, C), the student's noise
     auxiliary: list[Levels]  # for each update of the auxiliary network
     student: Levels
+    second: Tensor  # (T, C), noise of a second sample of the student for each condition
     alone: bool  # whether the student's graph may be kept from the first update to the last
     generate: Callable[[MaskedBatch, Tensor], StudentSamples]
     conditions: Callable[[MaskedBatch], tuple[Tensor, Tensor]]
@@ -89,13 +95,17 @@ class DistillMethod:
         outside; by default a copy of the teacher."""
         self.config, self.variant, self.data, self.batch = config, variant, data, config.batch
         self.one_step_t = one_step_t
-        self.objective = import_module(OBJECTIVES[variant.objective])
+        objective = OBJECTIVES[variant.objective]
+        self.objective = import_module(objective.module)
         self.schedule = NoiseSchedule.full(teacher.mask_token.device)
         self.teacher = teacher.eval().requires_grad_(False)
         self.student = (student or copy.deepcopy(teacher)).requires_grad_(variant.trained == "whole")
         self.student.head.requires_grad_(True)
         checkpoint_blocks(self.student, config.scale.activation_checkpointing)
-        self.auxiliary = copy.deepcopy(teacher.head).requires_grad_(True)
+        whole = variant.auxiliary == "whole"
+        self.auxiliary: nn.Module = copy.deepcopy(teacher if whole else teacher.head).requires_grad_(True)
+        if isinstance(self.auxiliary, MAR):
+            checkpoint_blocks(self.auxiliary, config.scale.activation_checkpointing)
         self.average: AveragedModel = averaged(self.student, config.ema)
         self.ema = {"student": (self.average, self.student)}
         optimiser, settings = build_optimiser(self.auxiliary, config.auxiliary), config.auxiliary
@@ -103,7 +113,7 @@ class DistillMethod:
             Update(
                 "auxiliary", self.auxiliary, optimiser, partial(self.auxiliary_loss, number=number), settings
             )
-            for number in range(config.auxiliary_updates)
+            for number in range(config.auxiliary_updates if objective.has_auxiliary else 0)
         ]
         of_student = build_optimiser(self.student, config.student)
         self.updates = [
@@ -117,18 +127,22 @@ class DistillMethod:
         start = share.randn(share.total, count, channels).flatten(0, 1)
         low, high = self.config.t_low, self.config.t_high
         *auxiliary, student = (draw_levels(share, count, channels, low, high) for _ in self.updates)
+        second = share.randn(share.total, count, channels).flatten(0, 1)
         return DistillBatch(
-            images, start, auxiliary, student, share.alone, self.generate, self.teacher_conditions
+            images, start, auxiliary, student, second, share.alone, self.generate, self.teacher_conditions
         )
 
     def generate(self, images: MaskedBatch, start: Tensor) -> StudentSamples:
         """All masked tokens at once, in one evaluation of the student's head."""
         z = _conditions(self.student, images, self.student.class_condition(images.labels))
+        return StudentSamples(self.one_step(z, start), z)
+
+    def one_step(self, z: Tensor, start: Tensor) -> Tensor:
+        """The student's samples `(T, C)` of its conditions `(T, D)` from noise `(T, C)`."""
         t, head = self.one_step_t, self.student.head
         time = head.time_embed(self.schedule.timesteps[t : t + 1])
         noise = _noise(head, start, time, z)
-        x0 = x0_from_noise(start, noise, self.schedule.alpha[t], self.schedule.sigma[t])
-        return StudentSamples(x0, z.detach())
+        return x0_from_noise(start, noise, self.schedule.alpha[t], self.schedule.sigma[t])
 
     @torch.no_grad()
     def teacher_conditions(self, images: MaskedBatch) -> tuple[Tensor, Tensor]:
@@ -140,28 +154,83 @@ class DistillMethod:
         with_class, without = (_conditions(self.teacher, images, embedding) for embedding in embeddings)
         return with_class, without
 
-    def _context(self, batch: DistillBatch) -> Tensor:
-        return batch.teacher[0] if self.variant.auxiliary_context == "teacher" else batch.samples.z
+    def auxiliary_noise(self, batch: DistillBatch, x_t: Tensor, t: Tensor) -> Tensor:
+        """The auxiliary network's prediction `(T, C)`."""
+        network = self.auxiliary
+        if isinstance(network, MAR):
+            z = _conditions(network, batch.images, network.class_condition(batch.images.labels))
+            return _noise(network.head, x_t, embed_times(network.head, t), z)
+        assert isinstance(network, DenoisingHead)
+        of_teacher = self.variant.auxiliary_context == "teacher"
+        z = batch.teacher[0] if of_teacher else batch.samples.z.detach()
+        return _noise(network, x_t, embed_times(network, t), z)
 
     def auxiliary_loss(self, batch: DistillBatch, number: int = 0) -> dict[str, Tensor]:
         self.auxiliary.requires_grad_(True)
         levels = batch.auxiliary[number]
         x_t = levels.diffuse(batch.samples.x0.detach(), self.schedule)
-        time = embed_times(self.auxiliary, levels.t)
-        prediction = _noise(self.auxiliary, x_t, time, self._context(batch))
+        prediction = self.auxiliary_noise(batch, x_t, levels.t)
         return {"loss_auxiliary": denoising_loss(prediction, levels.noise)}
 
     def student_loss(self, batch: DistillBatch) -> dict[str, Tensor]:
         self.auxiliary.requires_grad_(False)
-        t, head = batch.student.t, self.teacher.head
-        x_t = batch.student.diffuse(batch.samples_with_graph().x0, self.schedule)
-        auxiliary = _noise(self.auxiliary, x_t, embed_times(self.auxiliary, t), self._context(batch))
-        time = embed_times(head, t)
-        conditional, unconditional = (_noise(head, x_t, time, z) for z in batch.teacher)
-        teacher = guided(conditional, unconditional, self.variant.guidance)
-        weight = x0_weight(self.schedule.alpha[t], self.schedule.sigma[t], self.config.weight_limit)[:, None]
-        scores = Scores(auxiliary, teacher, batch.student.noise, weight)
-        return self.objective.terms(scores, self.variant.distance)
+        return self.objective.terms(StudentScores(self, batch), self.variant.distance)
+
+
+@dataclass(frozen=True)
+class StudentScores:
+    """`objectives.scores.Scores` of one batch."""
+
+    method: DistillMethod
+    batch: DistillBatch
+
+    @cached_property
+    def samples(self) -> StudentSamples:
+        return self.batch.samples_with_graph()
+
+    @property
+    def x0(self) -> Tensor:
+        return self.samples.x0
+
+    @property
+    def noise(self) -> Tensor:
+        return self.batch.student.noise
+
+    @property
+    def weight(self) -> Tensor:
+        schedule, t = self.method.schedule, self.batch.student.t
+        return x0_weight(schedule.alpha[t], schedule.sigma[t], self.method.config.weight_limit)[:, None]
+
+    @cached_property
+    def _x_t(self) -> Tensor:
+        return self.batch.student.diffuse(self.x0, self.method.schedule)
+
+    @cached_property
+    def auxiliary(self) -> Tensor:
+        return self.method.auxiliary_noise(self.batch, self._x_t, self.batch.student.t)
+
+    @cached_property
+    def teacher(self) -> Tensor:
+        head = self.method.teacher.head
+        time = embed_times(head, self.batch.student.t)
+        conditional, unconditional = (_noise(head, self._x_t, time, z) for z in self.batch.teacher)
+        return guided(conditional, unconditional, self.method.variant.guidance)
+
+    @cached_property
+    def chain(self) -> Tensor:
+        """From the noise level at which the student's head is evaluated, so that both start from the same x_t."""
+        sampler = SolverChain(ddim, even_levels(CHAIN_STEPS, self.method.one_step_t))
+        head, start, scale = self.method.teacher.head, self.batch.start, self.method.variant.guidance
+        with torch.no_grad():
+            return sampler(head, *self.batch.teacher, scale, start, start[None, :0])
+
+    @cached_property
+    def second(self) -> Tensor:
+        return self.method.one_step(self.samples.z, self.batch.second)
+
+    @property
+    def real(self) -> Tensor:
+        return self.batch.images.masked_rows(self.batch.images.tokens)
 
 
 def _conditions(model: MAR, images: MaskedBatch, embedding: Tensor) -> Tensor:

@@ -83,9 +83,22 @@ class DistillVariant(Config):
     guidance: float = Field(ge=0, le=20, description="w of the teacher's score, scale convention")
     distance: Distance = Distance.PSEUDO_HUBER
     objective: str = Field("gsim", description="the loss: a name in objectives.registry")
-    auxiliary_context: Literal["teacher", "student"] = "teacher"
+    auxiliary: Literal["head", "whole"] = Field(
+        "head", description="whole: the auxiliary network has a transformer of its own as well"
+    )
+    auxiliary_context: Literal["teacher", "student"] = Field(
+        "teacher", description="whose conditions an auxiliary head has"
+    )
     trained: Literal["whole", "head"] = "whole"
     seeds: Seeds | None = Field(None, description="to train with; default: the preset's")
+
+    @model_validator(mode="after")
+    def _one_context(self) -> DistillVariant:
+        if self.auxiliary == "whole" and self.auxiliary_context == "student":
+            raise ValueError(
+                "auxiliary is whole, which has conditions of its own: leave out auxiliary_context"
+            )
+        return self
 
     @field_validator("objective")
     @classmethod

@@ -15,11 +15,10 @@ decides how well it trains; it depends on t alone, so the identity holds for eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
+from marval.objectives.scores import Scores
 from marval.objectives.settings import Distance
 
 PSEUDO_HUBER_R = 1e-5  # the paper's
@@ -57,16 +56,6 @@ def gsim_terms(
     lag = -weight * (auxiliary_noise - noise)
     first = -(distance_gradient(y, kind, r) * lag).sum(dim=-1)
     return first, distance(y, kind, r)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """What a distillation objective compares at the student's x_t, as noise predictions `(T, C)`."""
-
-    auxiliary: Tensor  # of the auxiliary network, for the student's own law
-    teacher: Tensor  # of the guided teacher
-    noise: Tensor  # that made x_t from x0
-    weight: Tensor  # (T, 1), lambda / sigma
 
 
 def terms(scores: Scores, kind: Distance) -> dict[str, Tensor]:

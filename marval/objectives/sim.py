@@ -5,7 +5,8 @@ Its gradient is that of F with the law of x_t held fixed: the change of the stud
 
 from torch import Tensor
 
-from marval.objectives.gsim import Scores, gsim_terms
+from marval.objectives.gsim import gsim_terms
+from marval.objectives.scores import Scores
 from marval.objectives.settings import Distance
 
 

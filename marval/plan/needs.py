@@ -100,7 +100,7 @@ class LatencyEstimator:
             for name in regime.models:
                 model = self.scale.models[name]
                 for variant in self.config.variants.values():
-                    way = Sampling(regime.ar_steps, variant.diffusion_steps, variant.guidance)
+                    way = Sampling.of(variant, regime.ar_steps)
                     for mode in self.config.modes:
                         works = (reference if mode == "eager" else optimised)(model, way).values()
                         image = sum(work.flops for work in works) + tokenizer[model.side].flops
@@ -159,7 +159,8 @@ class Estimator:
             f"distill {variant}", lambda: distill_step(section.training, variant, model, processes)
         )
         with torch.device("meta"):
-            auxiliary = FLOAT_BYTES * numbers(MAR(model).head)
+            network = MAR(model)
+        auxiliary = FLOAT_BYTES * numbers(network if variant.auxiliary == "whole" else network.head)
         return self._trained(step, section.training.steps, self.model_bytes + auxiliary)
 
     def _reinforce(self, stage: Stage) -> Needs:
@@ -189,11 +190,11 @@ class Estimator:
 
     def _sample(self, stage: Stage) -> Needs:
         variant, config = self.preset.variants[stage.item["variant"]], self.preset.sample
-        way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+        way = Sampling.of(variant, variant.ar_steps)
         model, tokenizer = self.preset.teacher.model, self.preset.tokenizer.model
         works = self._once(f"sample {way}", lambda: optimised(model, way))
         last = self._once("decode", lambda: decoding(tokenizer, model.tokens, config.batch))
-        images = self._images_of(stage.item["variant"])
+        images = self._images_of(stage.item["variant"]) * variant.best_of
         pixels = 3 * self.size**2 * images
         flops = (sum(work.flops for work in works.values()) + last.flops) * images
         copy = 0.5 if config.precision == "bf16" else 1.0  # of the weights, for the optimised sampler
@@ -202,7 +203,7 @@ class Estimator:
     def _inpaint(self, stage: Stage) -> Needs:
         """As whole images by the sampler that is written to be read, which fills in a part of each: an upper bound."""
         variant, images = self.preset.variants[stage.item["variant"]], self._inpainted_images()
-        way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+        way = Sampling.of(variant, variant.ar_steps)
         works = self._once(f"inpaint {way}", lambda: reference(self.preset.teacher.model, way))
         pixels = 3 * self.size**2 * images
         return Needs(sum(work.flops for work in works.values()) * images, self.model_bytes, pixels, pixels)
@@ -231,7 +232,7 @@ class Estimator:
         largest = decoding(tokenizer, model.tokens, max(config.batches))
         for name in config.variants:
             variant = self.preset.variants[name]
-            way = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+            way = Sampling.of(variant, variant.ar_steps)
             for mode in config.modes:
                 count = reference if mode == "eager" else optimised
                 flops += sum(work.flops for work in count(model, way).values()) + largest.flops

@@ -1,4 +1,4 @@
-"""From the projected conditions of some tokens to the tokens: a diffusion chain, or one evaluation.
+"""From the projected conditions of some tokens to the tokens: a diffusion chain, a solver's chain, or one evaluation.
 
 Every shape depends on the number of tokens alone and nothing is asked of the host, so that the whole chain can be captured as one
 CUDA graph. In bfloat16 the blocks of the head lose 8 bits; a step that multiplies the prediction's error by more than
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from marval.models.head import DenoisingHead
 from marval.sampling.modulated_head import ModulatedHead
-from marval.sampling.tables import DenoisingStep
+from marval.sampling.tables import SolverStep, Step
 
 AMPLIFICATION = 10.0
 # modulations held at once: what stays in a core's second-level cache, or what makes a GPU's products large enough
@@ -28,16 +28,14 @@ class _Part:
 
     head: ModulatedHead
     times: Tensor  # (n, W) embedded
-    steps: Sequence[DenoisingStep]
+    steps: Sequence[Step]
     first: int
 
 
 class TokenChain:
     """Tokens `(T, C)` from conditions `(R, W)`, guidance scale (0-d), start noise `(T, C)` and step noise `(S, T, C)`."""
 
-    def __init__(
-        self, head: DenoisingHead, steps: Sequence[DenoisingStep], branches: int, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, head: DenoisingHead, steps: Sequence[Step], branches: int, dtype: torch.dtype) -> None:
         self.outer = torch.promote_types(dtype, torch.float32)
         device = head.input_proj.weight.device
         times = head.time_embed(torch.tensor([step.t for step in steps], device=device))
@@ -50,13 +48,17 @@ class TokenChain:
             for kind, first, last in cuts
             if first < last
         ]
+        self.length = len(steps)
         self.drawn = len(steps) if any(step.spread for step in steps) else 0  # S
         spreads = [step.spread for step in steps[: self.drawn]]
         self.spread = torch.tensor(spreads, dtype=self.outer, device=device)[:, None, None]
+        # all steps are a solver's, or none
+        self.matrices = [step.matrix.to(device, self.outer) for step in steps if isinstance(step, SolverStep)]
 
     def __call__(self, condition: Tensor, scale: Tensor, start: Tensor, noise: Tensor) -> Tensor:
-        drawn = (noise * self.spread).unbind(0)
+        drawn = (noise[: self.drawn] * self.spread).unbind(0)
         x = start
+        remembered = start.new_zeros(len(self.matrices[0]) - 1 if self.matrices else 0, start.numel())
         for part in self.parts:
             head, rows = part.head, condition.to(part.head.dtype)
             weight = head.output_weight(scale)
@@ -66,6 +68,11 @@ class TokenChain:
                 for i, modulation in enumerate(modulations, low):
                     prediction, v = head(x, modulation, weight).chunk(2, dim=-1)
                     step = part.steps[i]
+                    if isinstance(step, SolverStep):
+                        known = torch.cat([x.reshape(1, -1), remembered, prediction.reshape(1, -1)])
+                        state = torch.mm(self.matrices[part.first + i], known)
+                        x, remembered = state[0].view_as(start), state[1:]
+                        continue
                     x = torch.add(prediction * step.prediction, x, alpha=step.x)
                     if step.spread:
                         x = torch.addcmul(x, (v * step.rate).exp_(), drawn[part.first + i])

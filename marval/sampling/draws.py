@@ -2,7 +2,8 @@
 
 For each image a counter-based generator (Philox, key = (seed, index)) gives, in this order: the unmasking order, the start
 noise of every token, and the noise of every diffusion step. A teacher and a student with the same seed therefore share orders
-and start noise, and a token's noise does not depend on the AR step that reveals it.
+and start noise, and a token's noise does not depend on the AR step that reveals it. Where several images are drawn for one that
+is kept, the others have keys of their own, which no index reaches: (seed, index + candidate x 2^32).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from torch import Tensor
 
 from marval.masking.orders import fixed_order
 from marval.masking.settings import OrderLaw
+
+CANDIDATE_BITS = 32
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,13 @@ class Draws:
 
 
 def draw_images(
-    seed: int, indices: range, side: int, channels: int, diffusion_steps: int, law: OrderLaw
+    seed: int,
+    indices: range,
+    side: int,
+    channels: int,
+    diffusion_steps: int,
+    law: OrderLaw,
+    candidate: int = 0,
 ) -> Draws:
     """Draws for the images `indices`; `diffusion_steps` = 1 is a single head evaluation, which needs no step noise."""
     tokens = side * side
@@ -39,7 +48,7 @@ def draw_images(
     start = np.empty((len(indices), tokens, channels), dtype=np.float32)
     steps = np.empty((len(indices), chain, tokens, channels), dtype=np.float32)
     for row, index in enumerate(indices):
-        generator = np.random.Generator(np.random.Philox(key=[seed, index]))
+        generator = np.random.Generator(np.random.Philox(key=[seed, index + (candidate << CANDIDATE_BITS)]))
         orders[row] = generator.permutation(tokens)
         generator.standard_normal(out=start[row], dtype=np.float32)
         generator.standard_normal(out=steps[row], dtype=np.float32)

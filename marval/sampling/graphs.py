@@ -8,7 +8,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-Key = tuple[str, int]  # a component and what fixes its shapes for one batch size
+Key = (
+    tuple[str, int] | tuple[str, int, int]
+)  # a component, what fixes its shapes for one batch size, and which of several
 # of tensors; shapes follow from those of the inputs, and nothing is asked of the host
 Function = Callable[..., Tensor]
 

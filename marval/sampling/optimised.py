@@ -1,8 +1,9 @@
 """The optimised sampler: the tokens of `marval.sampling.reference`, to rounding, with nothing computed twice.
 
-Built once for a model, an inner sampler, a number of AR steps and a guidance scale; then called for batch after batch. How many
-tokens are known at each AR step follows from N and K alone, so all shapes are known before an image is drawn. The first AR step's
-conditions depend on the class alone and are kept. For inference and whole images only (in-painting and gradients: the reference).
+Built once for a model, an inner sampler (or one for each AR step), a number of AR steps and a guidance scale; then called for
+batch after batch. How many tokens are known at each AR step follows from N and K alone, so all shapes are known before an image
+is drawn. The first AR step's conditions depend on the class alone and are kept. For inference and whole images only (in-painting
+and gradients: the reference).
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ from marval.sampling.chain import TokenChain
 from marval.sampling.draws import Draws
 from marval.sampling.graphs import Direct, Graphs, Runner
 from marval.sampling.tables import denoising_steps
-from marval.sampling.token_samplers import TokenSampler
+from marval.sampling.token_samplers import TokenSamplers, one_for_each
 
 
 @dataclass(frozen=True)
 class ARStep:
-    """Positions [after:before] of each order are predicted, with guidance `scale` (0-d)."""
+    """Positions [after:before] of each order are predicted by chain number `chain`, with guidance `scale` (0-d)."""
 
     after: int
     before: int
     scale: Tensor
+    chain: int
 
 
 class _State(NamedTuple):
@@ -54,7 +56,7 @@ class OptimisedSampler:
     def __init__(
         self,
         model: MAR,
-        sampler: TokenSampler,
+        sampler: TokenSamplers,
         ar_steps: int,
         guidance: float,
         dtype: torch.dtype = torch.float32,
@@ -63,17 +65,26 @@ class OptimisedSampler:
         self.branches = 1 if guidance == 1 else 2
         with torch.inference_mode():
             self.backbone = Backbone(model, dtype)
-            self.chain = TokenChain(model.head, denoising_steps(sampler), self.branches, dtype)
-            self.plan = self._plan(ar_steps, guidance)
+            samplers = one_for_each(sampler, ar_steps)
+            distinct = {id(inner): inner for inner in samplers}
+            self.chains = [
+                TokenChain(model.head, denoising_steps(inner), self.branches, dtype)
+                for inner in distinct.values()
+            ]
+            self.outer = self.chains[0].outer
+            self.drawn = max(chain.drawn for chain in self.chains)
+            numbers = list(distinct)
+            self.plan = self._plan(guidance, [numbers.index(id(inner)) for inner in samplers])
         self._first: dict[int | None, Tensor] = {}  # class, None for no class -> (N, W)
         self._runner: tuple[int, Runner] | None = None  # with its batch size
 
-    def _plan(self, ar_steps: int, guidance: float) -> list[ARStep]:
+    def _plan(self, guidance: float, chains: list[int]) -> list[ARStep]:
+        """`chains`: the number of each AR step's chain."""
         tokens = self.config.tokens
-        counts = [tokens, *unmasking_schedule(tokens, ar_steps)]
+        counts = [tokens, *unmasking_schedule(tokens, len(chains))]
         scales = [linear_guidance(guidance, tokens, after) for after in counts[1:]]
-        at = torch.tensor(scales, dtype=self.chain.outer, device=self.device).unbind(0)
-        return [ARStep(a, b, w) for b, a, w in zip(counts, counts[1:], at, strict=False)]
+        at = torch.tensor(scales, dtype=self.outer, device=self.device).unbind(0)
+        return [ARStep(a, b, w, n) for b, a, w, n in zip(counts, counts[1:], at, chains, strict=False)]
 
     def __call__(self, labels: Tensor, draws: Draws) -> Tensor:
         """Tokens `(B, N, C)` for `labels` `(B,)`."""
@@ -112,7 +123,8 @@ class OptimisedSampler:
         for step in self.plan:
             after, before = step.after, step.before
             first_rows = [_at(first, order[:, after:before])] if before == self.config.tokens else []
-            if self.chain.drawn:
+            chain = self.chains[step.chain]
+            if chain.length > 1:
                 rows = (
                     first_rows[0]
                     if first_rows
@@ -120,7 +132,8 @@ class OptimisedSampler:
                 )
                 of_step = noise[:, :, after:before].flatten(1, 2)
                 inputs = rows.flatten(0, 2), step.scale, state.start_of(step), of_step
-                self._reveal(state, step, run(("head", before - after), self.tokens, *inputs))
+                key = ("head", before - after, step.chain)
+                self._reveal(state, step, run(key, partial(self.tokens, chain), *inputs))
             else:
                 run(("AR step", before), partial(self._whole_step, state, step), *first_rows)
         inverse = order.argsort(dim=1)
@@ -129,11 +142,12 @@ class OptimisedSampler:
     def _whole_step(self, state: _State, step: ARStep, *first_rows: Tensor) -> Tensor:
         rows = first_rows[0] if first_rows else self._rows(state, step)
         start = state.start_of(step)
-        return self._reveal(state, step, self.tokens(rows.flatten(0, 2), step.scale, start, start[None, :0]))
+        new = self.tokens(self.chains[step.chain], rows.flatten(0, 2), step.scale, start, start[None, :0])
+        return self._reveal(state, step, new)
 
-    def tokens(self, rows: Tensor, scale: Tensor, start: Tensor, noise: Tensor) -> Tensor:
-        """`TokenChain` of this sampler."""
-        return self.chain(rows, scale, start, noise)
+    def tokens(self, chain: TokenChain, rows: Tensor, scale: Tensor, start: Tensor, noise: Tensor) -> Tensor:
+        """What one of this sampler's chains gives; all of them are evaluated here."""
+        return chain(rows, scale, start, noise)
 
     def _rows(self, state: _State, step: ARStep) -> Tensor:
         """The projected conditions `(B, M, G, W)` of what is predicted now."""
@@ -162,9 +176,9 @@ class OptimisedSampler:
     def _sorted(self, draws: Draws) -> tuple[Tensor, Tensor]:
         """Start noise `(B, N, C)` and step noise `(S, B, N, C)` in the order of the positions' disclosure."""
         order = draws.order[..., None].expand_as(draws.start)
-        steps = draws.steps[:, : self.chain.drawn]
+        steps = draws.steps[:, : self.drawn]
         noise = steps.gather(2, order[:, None].expand_as(steps))
-        return draws.start.gather(1, order).to(self.chain.outer), noise.transpose(0, 1)
+        return draws.start.gather(1, order).to(self.outer), noise.transpose(0, 1)
 
 
 def _at(first: Tensor, positions: Tensor) -> Tensor:

@@ -13,12 +13,12 @@ from marval.masking.schedule import linear_guidance, unmasking_schedule
 from marval.models.mar import MAR
 from marval.models.transformer import gather_positions
 from marval.sampling.draws import Draws
-from marval.sampling.token_samplers import TokenSampler
+from marval.sampling.token_samplers import TokenSamplers, one_for_each
 
 
 def sample_tokens(
     model: MAR,
-    sampler: TokenSampler,
+    sampler: TokenSamplers,
     labels: Tensor,
     draws: Draws,
     ar_steps: int,
@@ -29,6 +29,7 @@ def sample_tokens(
 ) -> Tensor:
     """Whole images as tokens `(B, N, C)` for `labels` `(B,)`.
 
+    sampler: of the tokens; one for all AR steps, or one for each.
     guidance: the scale w, reached linearly over the AR steps; exactly 1 runs no unconditional branch.
     known: tokens `(B, N, C)` of images to in-paint; the last `known_count` positions of each order are taken from it.
     on_step: a list that receives the tokens after each AR step, zero where still masked.
@@ -40,11 +41,12 @@ def sample_tokens(
     condition, branches = model.class_condition(labels), 1
     if guidance != 1:  # both branches are one batch, as in MAR
         condition, branches = torch.cat([condition, model.null_condition(batch)]), 2
-    for after in unmasking_schedule(positions, ar_steps, masked_count):
+    schedule = unmasking_schedule(positions, ar_steps, masked_count)
+    for after, draw in zip(schedule, one_for_each(sampler, ar_steps), strict=True):
         z = model(tokens.repeat(branches, 1, 1), masked.repeat(branches, 1), condition, masked_count)
         revealed = draws.order[:, after:masked_count]
         rows = [_rows(part, revealed) for part in z.chunk(branches)]
-        new = sampler(
+        new = draw(
             model.head,
             rows[0],
             rows[1] if branches == 2 else None,

@@ -1,11 +1,12 @@
-"""From the condition z of a token to the token: the teacher's diffusion chain, or one evaluation of the head.
+"""From the condition z of a token to the token: the teacher's diffusion chain, a solver's, or one evaluation of the head.
 
-Shapes: T tokens, C channels, D condition width. Both take the unconditional condition too; guidance then follows the scale
+Shapes: T tokens, C channels, D condition width. All take the unconditional condition too; guidance then follows the scale
 convention of `marval.objectives.guidance` and applies to the noise prediction, as in MAR.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from marval.noise.ancestral import ancestral_step
 from marval.noise.conversions import x0_from_noise
 from marval.noise.schedule import NoiseSchedule
 from marval.objectives.guidance import guided
+from marval.sampling.solvers.levels import Level, Solver
 
 
 class TokenSampler(Protocol):
@@ -33,6 +35,17 @@ class TokenSampler(Protocol):
     ) -> Tensor:
         """z and z_null `(T, D)` (None: no guidance), start `(T, C)`, steps `(S, T, C)` -> tokens `(T, C)`."""
         ...
+
+
+TokenSamplers = TokenSampler | Sequence[TokenSampler]  # one for all AR steps, or one for each
+
+
+def one_for_each(samplers: TokenSamplers, ar_steps: int) -> list[TokenSampler]:
+    """The sampler of each AR step; ValueError for another number of them."""
+    found = list(samplers) if isinstance(samplers, Sequence) else [samplers] * ar_steps
+    if len(found) != ar_steps:
+        raise ValueError(f"{len(found)} inner samplers for {ar_steps} AR steps")
+    return found
 
 
 def predict(
@@ -72,6 +85,30 @@ class DiffusionChain:
             noise, v = predict(head, x, self.schedule.timesteps[i], z, z_null, scale)
             x = ancestral_step(self.schedule, i, x, noise, v, steps[drawn], self.temperature)
         return x
+
+
+@dataclass(frozen=True)
+class SolverChain:
+    """A solver of the probability-flow ODE over falling noise levels; it draws no noise on the way."""
+
+    solver: Solver
+    levels: Sequence[Level]  # the last is clean
+
+    def __call__(
+        self,
+        head: DenoisingHead,
+        z: Tensor,
+        z_null: Tensor | None,
+        scale: float,
+        start: Tensor,
+        steps: Tensor,
+    ) -> Tensor:
+        state = torch.stack([start, *[torch.zeros_like(start)] * (self.solver.SLOTS - 1)])
+        for i, level in enumerate(self.levels[:-1]):
+            t = torch.tensor(level.t, device=start.device)
+            noise, _ = predict(head, state[0], t, z, z_null, scale)
+            state = self.solver.step(self.levels, i, state, noise)
+        return state[0]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from marval.pictures import write_image
 from marval.pipeline.preset import TEACHER, Preset
 from marval.pipeline.run import Context
 from marval.processes.group import here
-from marval.sampling.images import plain_sampler, sample_images, token_sampler
+from marval.sampling.images import plain_sampler, sample_images, token_samplers
 from marval.sampling.settings import Role, SampleVariant
 from marval.training.snapshots import snapshot_files
 
@@ -59,7 +59,7 @@ def _look(preset: Preset, model: str) -> SampleVariant:
 
 
 def _row(model: MAR, tokenizer: Tokenizer, preset: Preset, look: SampleVariant, seed: int) -> np.ndarray:
-    inner = token_sampler(preset.sample, look, preset.one_step_t, model.mask_token.device)
+    inner = token_samplers(preset.sample, look, preset.one_step_t, model.mask_token.device)
     draw_tokens = plain_sampler(model, inner, look)
     images = sample_images(model, tokenizer, look, seed, range(COLUMNS), draw_tokens)
     return np.concatenate(list(images), axis=1)

@@ -24,8 +24,9 @@ from marval.pipeline.run import Context
 from marval.processes.group import here, shard, wait_for_all
 from marval.progress import Progress
 from marval.sampling.batches import Batch, Draw, collect, keep, missing
+from marval.sampling.chain_lengths import noisy_steps
 from marval.sampling.draws import Draws, draw_images
-from marval.sampling.images import DECODE_BATCH, decoded, token_sampler
+from marval.sampling.images import DECODE_BATCH, decoded, token_samplers
 from marval.sampling.reference import sample_tokens
 from marval.sampling.settings import SampleVariant
 
@@ -96,17 +97,18 @@ def _draw_with(
 ) -> Draw:
     model = load_mar(context.files.model(variant.model, seed)).to(here().device)
     sample, one_step_t = context.preset.sample, context.preset.one_step_t
-    sampler = token_sampler(sample, variant, one_step_t, model.mask_token.device)
 
     def draw(indices: range) -> np.ndarray:
         size, count = model.config, len(known.labels)
         mask = list(Mask)[indices.start // count % len(Mask)]
-        draws = draw_images(seed, indices, size.side, size.channels, variant.diffusion_steps, variant.order)
+        draws = draw_images(seed, indices, size.side, size.channels, noisy_steps(variant), variant.order)
         order, hidden = hidden_first(draws.order, mask, size.side)
         draws = Draws(order, draws.start, draws.steps).to(model.mask_token.device)
         which = torch.arange(indices.start, indices.stop) % count
         tokens, labels = known.tokens[which], known.labels[which].to(model.mask_token.device)
         steps = math.ceil(variant.ar_steps * hidden / size.tokens)
+        fewer = variant.model_copy(update={"ar_steps": steps})
+        sampler = token_samplers(sample, fewer, one_step_t, model.mask_token.device)
         filled = sample_tokens(
             model, sampler, labels, draws, steps, variant.guidance, tokens, size.tokens - hidden
         )

@@ -2,6 +2,9 @@
 
 Processes deal the batches out among themselves. An image depends on its seed and index, and on its batch to the last bit, but not
 on the process.
+
+Where a variant keeps the best of several images, all are left here, consecutive and with the same seed and index: the stage
+`evaluate`, which has the reward, chooses.
 """
 
 from __future__ import annotations
@@ -41,13 +44,13 @@ def run(context: Context, variant: str) -> None:
     wait_for_all()
     if not here().is_first:
         return
-    seed = np.concatenate([np.full(len(indices), seed) for seed, indices in batches])
-    index = np.concatenate([np.array(indices) for _, indices in batches])
+    seed = np.concatenate([np.full(len(indices), seed) for seed, indices in batches]).repeat(settings.best_of)
+    index = np.concatenate([np.array(indices) for _, indices in batches]).repeat(settings.best_of)
     pixels = collect(context.checkpoints, batches)
     classes = read_mar_config(context.files.model(settings.model, batches[0][0])).classes
     samples = context.output(context.files.samples(variant))
     write_npz(samples, arr_0=pixels, arr_1=balanced_labels(index, classes), seed=seed, index=index)
-    first = pixels[: context.preset.sample.images]
+    first = pixels[:: settings.best_of][: context.preset.sample.images]
     write_image(context.output(samples.with_suffix(".png")), class_grid(first, classes))
 
 
@@ -59,4 +62,12 @@ def _batches(context: Context, variant: str) -> list[Batch]:
 def _draw_with(context: Context, variant: SampleVariant, tokenizer: Tokenizer, seed: int) -> Draw:
     model = load_mar(context.files.model(variant.model, seed)).to(here().device)
     sampler = fast_sampler(model, context.preset.sample, variant, context.preset.one_step_t)
-    return lambda indices: sample_images(model, tokenizer, variant, seed, indices, sampler)
+
+    def draw(indices: range) -> np.ndarray:
+        drawn = [
+            sample_images(model, tokenizer, variant, seed, indices, sampler, candidate)
+            for candidate in range(variant.best_of)
+        ]
+        return np.stack(drawn, axis=1).reshape(-1, *drawn[0].shape[1:])
+
+    return draw

@@ -24,9 +24,10 @@ from marval.costs.counting import Work
 from marval.costs.image import Sampling, Works, decoding, optimised, reference
 from marval.models.mar import MAR
 from marval.models.tokenizer import Tokenizer
+from marval.sampling.chain_lengths import noisy_steps
 from marval.sampling.draws import draw_images
 from marval.sampling.graphs import Direct
-from marval.sampling.images import DECODE_BATCH, balanced_labels, token_sampler
+from marval.sampling.images import DECODE_BATCH, balanced_labels, token_samplers
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
 from marval.sampling.settings import SampleConfig, SampleVariant
@@ -37,6 +38,7 @@ from marval.timing.table import Row
 
 MEGABYTE, GIGABYTE = 1 << 20, 1e9
 K = TypeVar("K")
+CHOICE = "all images that one is chosen from are drawn and decoded; the reward's own time is not counted"
 
 
 @dataclass(frozen=True)
@@ -76,13 +78,12 @@ class ImageJob:
     def build(self) -> None:
         """Noise, labels and sampler."""
         subject, variant, size = self.subject, self.variant, self.subject.model.config
-        steps = variant.diffusion_steps
-        draws = draw_images(0, range(self.batch), size.side, size.channels, steps, variant.order)
+        steps = noisy_steps(variant)
+        drawn = self.batch * variant.best_of
+        draws = draw_images(0, range(drawn), size.side, size.channels, steps, variant.order)
         self.draws = draws.to(subject.device)
-        self.labels = torch.from_numpy(balanced_labels(np.arange(self.batch), size.classes)).to(
-            subject.device
-        )
-        self.inner = token_sampler(subject.sample, variant, subject.one_step_t, subject.device)
+        self.labels = torch.from_numpy(balanced_labels(np.arange(drawn), size.classes)).to(subject.device)
+        self.inner = token_samplers(subject.sample, variant, subject.one_step_t, subject.device)
         if self.mode == "optimised":
             ar_steps, guidance = variant.ar_steps, variant.guidance
             self.fast = OptimisedSampler(subject.model, self.inner, ar_steps, guidance, subject.dtype)
@@ -267,6 +268,7 @@ def _named(name: str, job: ImageJob) -> Row:
         "guidance": variant.guidance,
         "mode": job.mode,
         "peak_memory_mb": job.peak_memory_mb,
+        **({"note": f"{name}: {CHOICE}"} if variant.best_of > 1 else {}),
     }
 
 
@@ -278,9 +280,10 @@ def _timed(seconds: np.ndarray) -> Row:
 def _bounds(job: ImageJob) -> Row:
     """What the sampler of this row computes for an image, and the least time of it on this machine."""
     subject, variant = job.subject, job.variant
-    sampling = Sampling(variant.ar_steps, variant.diffusion_steps, variant.guidance)
+    sampling = Sampling.of(variant, variant.ar_steps)
     count = reference if job.mode == "eager" else optimised
-    works: Works = {**count(subject.model.config, sampling), "tokenizer": subject.decoding}
+    each: Works = {**count(subject.model.config, sampling), "tokenizer": subject.decoding}
+    works = {name: Work(work.flops * variant.best_of, work.weights) for name, work in each.items()}
     return {
         "flops": sum(work.flops for work in works.values()),
         "flops_by_component": {name: work.flops for name, work in works.items()},

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from marval.config import Config, Name, Positive
 from marval.models.settings import MARConfig, TokenizerConfig
-from marval.sampling.settings import Role
+from marval.sampling.settings import InnerSampling
 
 Mode = Literal["eager", "optimised"]
 BOTH: list[Mode] = ["eager", "optimised"]
@@ -27,14 +27,6 @@ class SpeedConfig(Config):
         None, gt=0, description="no further round of a batch size after this time; null: all rounds"
     )
     threads: int = Field(1, gt=0)
-
-
-class LatencyVariant(Config):
-    """One way to make a token."""
-
-    role: Role
-    diffusion_steps: int = Field(ge=1, le=1000, description="1: the head once, converted to x0")
-    guidance: float = Field(1.0, ge=0, le=20, description="other than 1: two branches")
 
 
 class LatencyRegime(Config):
@@ -72,7 +64,7 @@ class LatencyConfig(Config):
     """Section `latency`: networks with random weights, because time does not depend on the weights."""
 
     tokenizer: TokenizerConfig
-    variants: dict[Name, LatencyVariant] = Field(min_length=1)
+    variants: dict[Name, InnerSampling] = Field(min_length=1)
     modes: list[Mode] = Field(BOTH, min_length=1)
     gpu: LatencyScale
     cpu: LatencyScale = Field(description="where there is no GPU")

@@ -13,6 +13,7 @@ __all__ = ["Drawing", "all_figures"]
 
 FIGURES = (
     frontiers.against_seconds,
+    frontiers.every_method,
     frontiers.against_diffusion_steps,
     frontiers.against_ar_steps,
     frontiers.against_guidance,

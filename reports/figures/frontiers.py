@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from reports.claims.compare import DISTANCE, DIVERSITY
-from reports.figures.style import GREY, WIDE, Drawing, colour, finish
+from reports.figures.style import FAMILY_COLOURS, GREY, WIDE, Drawing, colour, finish
 from reports.intervals import Estimate
+from reports.methods import Family, family, frontier, settings_timed
 from reports.paper import Paper
-from reports.regimes import single_image
+from reports.regimes import single_image, timed
 from reports.results import Results
 from reports.roles import Role
 from reports.wording import interval, number, seconds
@@ -53,6 +54,40 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
         "paper."
     )
     return finish(figure, "quality-seconds", caption, _in_words(points, lambda x: seconds(x)))
+
+
+def every_method(results: Results, paper: Paper) -> Drawing | None:
+    """Every variant of any role, distance against seconds, with the Pareto frontier: in the first regime and in the last."""
+    regimes = settings_timed(results)
+    shown = [
+        (batch, mode, _methods(results, batch, mode))
+        for batch, mode in dict.fromkeys(regimes[:1] + regimes[-1:])
+    ]
+    shown = [(batch, mode, points) for batch, mode, points in shown if len(points) > 1]
+    if not shown:
+        return None
+    figure = Figure(figsize=(WIDE, 3.6 * len(shown)))
+    words = []
+    for axes, (batch, mode, points) in zip(
+        figure.subplots(len(shown), 1, squeeze=False).flat, shown, strict=True
+    ):
+        axes.set(
+            xlabel=f"seconds for one image (batch {batch}, {mode}; log scale)", ylabel=_distance(results)
+        )
+        _families(axes, results, points)
+        best = frontier(results, DISTANCE, batch, mode)
+        _staircase(axes, [point for point in points if point[2] in best])
+        _logarithmic(axes)
+        _wide_range(axes, [(x.value, y, name) for x, y, name in points])
+        _floor(axes, results)
+        told = _in_words([(x.value, y, name) for x, y, name in points], lambda x: seconds(x))
+        words.append(f"batch {batch}, {mode}: frontier {', '.join(best)}; {told}")
+    figure.axes[0].legend(fontsize=7.5)
+    caption = (
+        "Quality against time, every method: lower and further left is better. Bars are 95% intervals of both; the line joins "
+        "the methods than which none is both faster and better (by the values themselves: one near the line may belong on it)."
+    )
+    return finish(figure, "quality-methods", caption, "; ".join(words))
 
 
 def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:
@@ -155,6 +190,43 @@ def _ar_variants(results: Results, base: str) -> list[Point]:
         if row and steps:
             points.append((float(steps), row.estimate, variant))
     return sorted(points, key=lambda point: point[0])
+
+
+def _methods(results: Results, batch: int, mode: str) -> list[tuple[Estimate, Estimate, str]]:
+    """(seconds, distance, variant) of all that were timed, or run the same steps as one that was, and scored."""
+    found = []
+    for variant in results.variants:
+        row, scored = timed(results, variant, batch, mode), results.metric(variant, DISTANCE)
+        if row and scored:
+            found.append((row.estimate, scored.estimate, variant))
+    return found
+
+
+def _families(axes: Axes, results: Results, points: Sequence[tuple[Estimate, Estimate, str]]) -> None:
+    for kind in Family:
+        own = [point for point in points if family(results, point[2]) is kind]
+        if own:
+            axes.errorbar(
+                [x.value for x, _, _ in own],
+                [y.value for _, y, _ in own],
+                xerr=_bars([x for x, _, _ in own]),
+                yerr=_bars([y for _, y, _ in own]),
+                fmt="o",
+                markersize=3.5,
+                color=FAMILY_COLOURS[kind],
+                label=str(kind),
+                elinewidth=0.8,
+            )
+
+
+def _staircase(axes: Axes, points: Sequence[tuple[Estimate, Estimate, str]]) -> None:
+    """The frontier, its methods by name."""
+    points = sorted(points, key=lambda point: point[0].value)
+    x, y = [p[0].value for p in points], [p[1].value for p in points]
+    axes.step(x, y, where="post", color=GREY, linewidth=1, linestyle="--", label="Pareto frontier")
+    for seconds_, distance, variant in points:
+        place = (seconds_.value, distance.value)
+        axes.annotate(variant, place, xytext=(4, -9), textcoords="offset points", fontsize=7)
 
 
 def _series(

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from reports.methods import Family
 from reports.roles import Role
 
 INK = "#767676"  # contrast 4.5 on white and 4.1 on near-black; in the page it becomes the text's own colour
@@ -19,6 +20,14 @@ WIDE, HIGH = 5.0, 3.4  # inches; narrow enough that 9-point text is still readab
 
 GREY = "#8a8a8a"  # of real images, and of what is there for comparison
 COLOURS = {Role.TEACHER: "#2f7fc1", Role.STUDENT: "#d55e00", Role.REINFORCED: "#009e73"}
+FAMILY_COLOURS = {
+    Family.TEACHER: COLOURS[Role.TEACHER],
+    Family.TRAINING_FREE: "#6c71c4",
+    Family.STUDENT: COLOURS[Role.STUDENT],
+    Family.OBJECTIVE: "#b58900",
+    Family.BEST: "#b0559e",
+    Family.REINFORCED: COLOURS[Role.REINFORCED],
+}
 SEQUENCE = ("#2f7fc1", "#d55e00", "#009e73", "#b0559e", "#b58900", "#6c71c4")
 
 SETTINGS: Any = {

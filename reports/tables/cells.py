@@ -70,8 +70,13 @@ class Cells:
         settings = self.results.variants.get(variant, {})
         if steps is None:
             return plain(None)
+        calls: int | None = steps * settings["diffusion_steps"]
+        if settings.get("last_diffusion_steps"):  # fewer at each AR step: as they were counted in a run
+            rows = [row for row in self.results.speed if row.variant == variant]
+            calls = next((row.head_evaluations for row in rows if row.head_evaluations), None)
         branches = 1 if settings["guidance"] == 1 else 2
-        return plain(steps * settings["diffusion_steps"] * branches, "counted from the settings")
+        images = settings.get("best_of", 1)
+        return plain(None if calls is None else calls * branches * images, "counted from the settings")
 
     def distance(self) -> str:
         judge = next((rows[DISTANCE].judge for rows in self.results.metrics.values() if DISTANCE in rows), "")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from reports.claims.compare import ACCURACY, DISTANCE, DIVERSITY, INCEPTION_SCORE
+from reports.claims.compare import ACCURACY, CLASS_DISTANCE, DISTANCE, DIVERSITY, INCEPTION_SCORE
 from reports.formats import Metric
 from reports.intervals import difference
-from reports.regimes import single_image
+from reports.methods import Family, family, frontier, of_family, settings_timed
+from reports.regimes import single_image, timed
 from reports.roles import REAL, Role
 from reports.tables.cells import Cells
 from reports.tables.table import Cell, Direction, Table, plain
@@ -155,6 +156,41 @@ class QualityTables(Cells):
             else [],
             UNRANKED,
         )
+
+    def methods(self) -> Table:
+        """Every way to make images, with its quality and its seconds in every timed regime."""
+        regimes = settings_timed(self.results)
+        best = {regime: frontier(self.results, DISTANCE, *regime) for regime in regimes}
+        rows = [self._method_row(v, best) for v in of_family(self.results, *Family) if self.known(v)]
+        return Table.of(
+            "methods",
+            "Every method: quality, and milliseconds for an image in each regime.",
+            rows if self.results.measures_quality and regimes else [],
+            {self.distance(): "min", self.title(CLASS_DISTANCE): "min", self.title("recall"): "max"},
+            [
+                "Pareto: the regimes in which no other method is both faster and nearer by the Fréchet distance.",
+                "NFE: head evaluations for one image, both branches of guidance and every image drawn counted.",
+            ],
+        )
+
+    def _method_row(self, variant: str, best: dict[tuple[int, str], list[str]]) -> dict[str, Any]:
+        of = [f"batch {batch}, {mode}" for (batch, mode), names in best.items() if variant in names]
+        return {
+            "variant": variant,
+            "method": str(family(self.results, variant)),
+            self.distance(): self.metric(variant, DISTANCE),
+            **{self.title(n): self.metric(variant, n) for n in (CLASS_DISTANCE, "recall", DIVERSITY)},
+            **{f"ms, batch {b}, {mode}": self._milliseconds(variant, b, mode) for b, mode in best},
+            "NFE": self.evaluations(variant),
+            "Pareto": "; ".join(of),
+        }
+
+    def _milliseconds(self, variant: str, batch: int, mode: str) -> Cell:
+        row = timed(self.results, variant, batch, mode)
+        if row is None:
+            return plain(None)
+        note = "" if row.variant == variant else f"timed as {row.variant}, which runs the same steps"
+        return Cell(row.estimate.mapped(lambda x: 1000 * x), self.provenance.source(row.file), note)
 
     def _ordered(self) -> list[str]:
         """Evaluated variants: real images, then in the settings' order, then any that the settings do not know."""

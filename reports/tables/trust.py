@@ -104,6 +104,27 @@ class TrustTables(Cells):
             ],
         )
 
+    def rivals(self) -> Table:
+        """What others publish: of other teachers, samplers and machines."""
+        published = self.paper.content["rivals"]
+        rows = [
+            {
+                "method": row["method"],
+                "kind": row["kind"],
+                "FID": self.printed(row, "fid"),
+                "IS": self.printed(row, "inception_score"),
+                "speed-up, as published": row.get("speedup", ""),
+                "source": row["source"],
+            }
+            for row in published["rows"]
+        ]
+        return Table.of(
+            "rivals",
+            f"{published['title']}: not comparable with each other or with ours.",
+            rows,
+            notes=["Each speed-up is over its authors' own base: another teacher, sampler and machine."],
+        )
+
     def paper_rows(self) -> Table:
         """The paper's own system-level table and that of MAR's authors."""
         rows = [

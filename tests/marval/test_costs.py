@@ -41,8 +41,8 @@ def size(name: str) -> MARConfig:
 @pytest.mark.parametrize(("name", "ar_steps", "parts", "totals", "floors"), PUBLISHED)
 def test_published_figures(name, ar_steps, parts, totals, floors):
     config = size(name)
-    teacher = reference(config, Sampling(ar_steps, 100, guidance=2.0))
-    student = reference(config, Sampling(ar_steps, 1, guidance=1.0))
+    teacher = reference(config, Sampling.even(ar_steps, 100, guidance=2.0))
+    student = reference(config, Sampling.even(ar_steps, 1, guidance=1.0))
     assert [work.flops / 1e12 for work in teacher.values()] == pytest.approx(parts, rel=5e-3)
     for works, total in zip((teacher, student), totals, strict=True):
         assert (sum(w.flops for w in works.values()) + KL16) / 1e12 == pytest.approx(total, rel=5e-3)
@@ -53,7 +53,7 @@ def test_published_figures(name, ar_steps, parts, totals, floors):
 
 def test_hoisting_halves_the_floor_of_a_single_image():
     """For MAR-B about 55 ms by hand, from 121."""
-    works = optimised(size("base"), Sampling(64, 100, guidance=2.0))
+    works = optimised(size("base"), Sampling.even(64, 100, guidance=2.0))
     assert floor_seconds(works, MACHINES["H200"], 1, 2) * 1e3 == pytest.approx(55, rel=0.1)
 
 
@@ -71,7 +71,7 @@ def block(length: int, queries: int, width: int) -> int:
 def test_published_by_hand():
     """9 tokens in 3 AR steps: 9, 7, 4 are masked when each begins."""
     width, channels, buffer, w = 16, 5, 2, 24
-    works = reference(SMALL, Sampling(3, 4, guidance=3.0))
+    works = reference(SMALL, Sampling.even(3, 4, guidance=3.0))
     known = [0, 2, 5]
     encoder = sum(2 * u * channels * width + 2 * block(u + buffer, u + buffer, width) for u in known)
     decoder = sum(2 * (u + buffer) * width**2 + 3 * block(9 + buffer, 9 + buffer, width) for u in known)
@@ -84,7 +84,7 @@ def test_published_by_hand():
 
 def test_optimised_by_hand():
     width, channels, buffer, w = 16, 5, 2, 24
-    works = optimised(SMALL, Sampling(3, 4, guidance=3.0))
+    works = optimised(SMALL, Sampling.even(3, 4, guidance=3.0))
     later = [(2, 3), (5, 4)]  # known, predicted; the first AR step is kept by class
     encoder = 2 * sum(2 * block(u + buffer, u + buffer, width) for u, _ in later) + 2 * 5 * channels * width
     decoder = 2 * sum(
@@ -103,7 +103,7 @@ def test_optimised_by_hand():
 def test_whole_images_make_the_counted_operations(tiny_mar, steps, guidance):
     """Nothing of a real run is left out, neither by the reference nor by the optimised sampler with its classes known."""
     tiny_mar.requires_grad_(False)  # the counter's hooks want leaves with a graph, or none
-    config, sampling = tiny_mar.config, Sampling(4, steps, guidance)
+    config, sampling = tiny_mar.config, Sampling.even(4, steps, guidance)
     sampler = OneStep.at(900) if steps == 1 else DiffusionChain(NoiseSchedule.respaced(steps, 950))
     draws = draw_images(0, range(1), 3, 2, steps, OrderLaw.RANDOM)
     labels = torch.tensor([1])
@@ -120,7 +120,7 @@ def test_whole_images_make_the_counted_operations(tiny_mar, steps, guidance):
 
 
 def test_weights_are_read_once_for_each_use(tiny_mar):
-    works = reference(tiny_mar.config, Sampling(4, 6, 2.0))
+    works = reference(tiny_mar.config, Sampling.even(4, 6, 2.0))
     assert works["head"].weights == 4 * 6 * numbers(tiny_mar.head)
     assert works["encoder"].weights == 4 * numbers(
         tiny_mar.z_proj, tiny_mar.z_proj_ln, tiny_mar.encoder_blocks, tiny_mar.encoder_norm

@@ -5,13 +5,14 @@ Student x0 = m + s z; diffused, q_t = N(alpha m, alpha^2 s^2 + sigma^2). Everyth
 
 import math
 from importlib import import_module
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from marval.objectives.gsim import Scores, distance, distance_gradient, gsim_terms, x0_weight
+from marval.objectives.gsim import distance, distance_gradient, gsim_terms, x0_weight
 from marval.objectives.guidance import guided
 from marval.objectives.registry import OBJECTIVES
 from marval.objectives.settings import Distance
@@ -192,11 +193,13 @@ def test_weight_turns_noise_differences_into_x0_differences():
 
 def test_registered_objectives_give_one_value_per_sample():
     """The paper's is L1 + L2, SIM's L1 alone."""
-    auxiliary, teacher, noise = torch.randn(3, 7, 5, dtype=torch.float64).unbind(0)
-    scores = Scores(auxiliary, teacher, noise, torch.rand(7, 1, dtype=torch.float64))
+    names = ("auxiliary", "teacher", "noise", "x0", "chain", "second", "real")
+    tensors = dict(zip(names, torch.randn(len(names), 7, 5, dtype=torch.float64), strict=True))
+    scores = SimpleNamespace(**tensors, weight=torch.rand(7, 1, dtype=torch.float64))
+    auxiliary, teacher, noise = scores.auxiliary, scores.teacher, scores.noise
     for kind in Distance:
         first, second = gsim_terms(auxiliary, teacher, noise, scores.weight, kind)
-        found = {name: import_module(module).terms(scores, kind) for name, module in OBJECTIVES.items()}
+        found = {name: import_module(o.module).terms(scores, kind) for name, o in OBJECTIVES.items()}
         assert all(values.shape == (7,) for terms in found.values() for values in terms.values())
         assert found["gsim"].keys() == {"loss_l1", "loss_l2"}
         assert torch.equal(found["gsim"]["loss_l1"], first)

@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from marval.batches import Share
 from marval.data.latents import LatentBatches
 from marval.masking.law import MaskingLaw
 from marval.methods.activation_checkpointing import image_by_image
-from marval.methods.distillation import DistillMethod
+from marval.methods.distillation import DistillMethod, StudentScores
 from marval.methods.masked import draw_masked
 from marval.methods.reinforcement import ReinforceMethod
 from marval.methods.settings import (
@@ -95,6 +96,10 @@ def test_masked_batches_hide_what_they_say(data):
         {},
         {"distance": "squared"},
         {"objective": "sim"},
+        {"objective": "dmd"},
+        {"objective": "regression"},
+        {"objective": "energy"},
+        {"auxiliary": "whole"},
         {"auxiliary_context": "student"},
         {"trained": "head"},
     ],
@@ -112,6 +117,63 @@ def test_distillation_trains_the_student_and_nothing_else(data, tiny_mar, tmp_pa
     moved = {n for n, p in method.student.named_parameters() if not torch.equal(p, student[n])}
     assert any(n.startswith("head.") for n in moved)
     assert any(not n.startswith("head.") for n in moved) == (variant.get("trained", "whole") == "whole")
+
+
+def test_objectives_without_an_auxiliary_network_leave_it_alone(data, tiny_mar, tmp_path):
+    for name, expected in (("dmd", 2), ("energy", 0), ("regression", 0)):
+        training = distill_training(auxiliary_updates=2)
+        variant = DistillVariant(guidance=1.2, objective=name)
+        method = DistillMethod(training, variant, tiny_mar, data, ONE_STEP_T)
+        assert sum(update.name == "auxiliary" for update in method.updates) == expected
+        assert ("loss_auxiliary" in run(method, 2, tmp_path / name)[0]) == (expected > 0)
+
+
+def scores_of(data, tiny_mar, **variant) -> StudentScores:
+    torch.manual_seed(5)
+    method = DistillMethod(
+        distill_training(), DistillVariant(guidance=1.2, **variant), tiny_mar, data, ONE_STEP_T
+    )
+    return StudentScores(method, method.draw(Share.whole(16)))
+
+
+def test_a_second_sample_has_the_same_condition_and_other_noise(data, tiny_mar):
+    scores = scores_of(data, tiny_mar)
+    samples, method = scores.batch.samples, scores.method
+    assert torch.equal(method.one_step(samples.z, scores.batch.start), scores.x0)
+    assert torch.equal(method.one_step(samples.z, scores.batch.second), scores.second)
+    assert not torch.isclose(scores.x0, scores.second).any()
+    (gradient,) = torch.autograd.grad(scores.second.sum(), method.student.class_emb.weight)
+    assert gradient.abs().sum() > 0
+
+
+def test_the_chain_starts_from_the_students_noise_and_is_guided(data, tiny_mar):
+    """An undistilled student is the chain's first step; the chain itself depends on guidance and has no gradient."""
+    scores = scores_of(data, tiny_mar)
+    assert not scores.chain.requires_grad
+    assert torch.equal(scores.chain, scores_of(data, tiny_mar).chain)
+    scores.batch.teacher[1].add_(1.0)
+    assert not torch.allclose(StudentScores(scores.method, scores.batch).chain, scores.chain)
+    apart = (scores.chain - scores.x0).norm() / scores.x0.norm()
+    assert 0 < apart < 1
+
+
+def test_real_tokens_are_those_that_were_masked(data, tiny_mar):
+    scores = scores_of(data, tiny_mar)
+    images = scores.batch.images
+    assert torch.equal(scores.real, images.tokens[images.masked])
+
+
+def test_a_whole_auxiliary_network_learns_its_own_conditions(data, tiny_mar, tmp_path):
+    method = DistillMethod(
+        distill_training(), DistillVariant(guidance=1.2, auxiliary="whole"), tiny_mar, data, ONE_STEP_T
+    )
+    before = {name: p.clone() for name, p in method.auxiliary.named_parameters()}
+    run(method, 3, tmp_path)
+    moved = {n for n, p in method.auxiliary.named_parameters() if not torch.equal(p, before[n])}
+    assert any(name.startswith("encoder_blocks") for name in moved)
+    assert any(name.startswith("head.") for name in moved)
+    with pytest.raises(ValidationError, match="leave out auxiliary_context"):
+        DistillVariant(guidance=1.2, auxiliary="whole", auxiliary_context="student")
 
 
 def test_without_guidance_the_class_free_branch_does_not_matter(data, tiny_mar):

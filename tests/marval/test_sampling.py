@@ -34,6 +34,25 @@ def test_teacher_and_student_share_order_and_start_noise():
     assert single.steps.shape[1] == 0
 
 
+def test_noise_is_what_it_always_was():
+    """Numbers of (seed 5, index 3), so that no change of the code draws other images under the same names."""
+    draws = draw_images(5, range(3, 4), 2, 2, 2, OrderLaw.RANDOM)
+    assert draws.order.tolist() == [[0, 3, 1, 2]]
+    assert torch.allclose(draws.start[0, 0], torch.tensor([-1.16164327, -0.88996059]))
+    assert torch.allclose(draws.steps[0, 0, 0], torch.tensor([0.74003941, -0.84260887]))
+
+
+def test_candidates_for_an_image_have_noise_of_their_own():
+    """The first is the image itself; no other meets the noise of any index."""
+    plain = draw_images(5, range(3), 3, 2, 1, OrderLaw.RANDOM)
+    first, second, third = (draw_images(5, range(3), 3, 2, 1, OrderLaw.RANDOM, c) for c in range(3))
+    assert torch.equal(first.start, plain.start)
+    assert torch.equal(first.order, plain.order)
+    assert torch.equal(second.start[1:], draw_images(5, range(1, 3), 3, 2, 1, OrderLaw.RANDOM, 1).start)
+    starts = [*draw_images(5, range(9), 3, 2, 1, OrderLaw.RANDOM).start, *second.start, *third.start]
+    assert len({tuple(start.flatten().tolist()) for start in starts}) == 15
+
+
 def test_draws_are_standard_normal():
     draws = draw_images(0, range(200), 4, 4, 5, OrderLaw.RANDOM)
     for noise in (draws.start, draws.steps):

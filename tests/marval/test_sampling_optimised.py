@@ -108,7 +108,7 @@ def test_shapes_repeat_with_the_key(tiny_mar):
             optimised.generate(Watching(), first, LABELS, draws)
     counts = unmasking_schedule(9, 7)
     revealed = {b - a for b, a in zip([9, *counts], counts, strict=False)}
-    assert {key for key in seen if key[0] == "head"} == {("head", count) for count in revealed}
+    assert {key for key in seen if key[0] == "head"} == {("head", count, 0) for count in revealed}
     assert sum(key[0] == "transformer" for key in seen) == 6  # at every AR step but the first
 
 

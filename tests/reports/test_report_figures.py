@@ -23,7 +23,13 @@ def figures(complete: Path) -> dict[str, Drawing]:
 
 
 def test_all_figures_are_there(figures: dict[str, Drawing]) -> None:
-    quality = ["quality-seconds", "quality-diffusion-steps", "quality-ar-steps", "quality-guidance"]
+    quality = [
+        "quality-seconds",
+        "quality-methods",
+        "quality-diffusion-steps",
+        "quality-ar-steps",
+        "quality-guidance",
+    ]
     quality.append("quality-diversity")
     training = [f"curves-{name}" for name in ("tokenizer", "judges", "teacher", "marval", "marval-rl")]
     speed = ["speedup-regimes", "time-by-batch", "component-shares"]

@@ -193,8 +193,8 @@ ENTRY = """
     source: nobody
     preset: imagenet256-base
     tolerances: {least: {value: 0.9, reason: made up}}
-
-discrepancies:"""
+"""
+AFTER = "\n# Questions that the paper does not ask"  # the claims end there
 
 
 def test_a_claim_is_a_module_and_its_entry_in_paper_yaml(
@@ -203,7 +203,8 @@ def test_a_claim_is_a_module_and_its_entry_in_paper_yaml(
     (tmp_path / "recognised.py").write_text(CLAIM)
     monkeypatch.setattr(reports.claims, "__path__", [*reports.claims.__path__, str(tmp_path)])
     text = (PACKAGE / "paper.yaml").read_text()
-    (tmp_path / "paper.yaml").write_text(text.replace("\ndiscrepancies:", ENTRY))
+    assert text.count(AFTER) == 1
+    (tmp_path / "paper.yaml").write_text(text.replace(AFTER, ENTRY + AFTER))
     results = made_up.opened(complete)
     claims = evaluate(results, Paper(tmp_path / "paper.yaml"))
     assert [claim.id for claim in claims] == ["C1", "C2", "C3", "C4", "C5", "C9"]

@@ -30,7 +30,7 @@ def row(table: Table, header: str) -> dict[str, Cell]:
 
 
 def test_all_tables_are_there(tables: dict[str, Table]) -> None:
-    quality = ["table1", "table2", "table3", "ablations", "paper", "full-scale"]
+    quality = ["table1", "table2", "table3", "methods", "ablations", "paper", "rivals", "full-scale"]
     speed = ["speedups", "timings", "roofline", "shares"]
     trust = ["training_costs", "stage-kinds", "stages", "hacking", "lag", "judges", "calibration"]
     assert list(tables) == [*quality, *speed, *trust]

@@ -92,12 +92,12 @@ class Size:
 
 
 FULL = Size(
-    {"digits": DIGITS, "MAR-B": MAR_B}, 20, (1, 256), Sampling(64, 100, 2.9), 5, 64,
+    {"digits": DIGITS, "MAR-B": MAR_B}, 20, (1, 256), Sampling.even(64, 100, 2.9), 5, 64,
     {"teacher": 31, "distill": 28, "reinforce": 20},
 )  # fmt: skip
 REDUCED = Size(
     {"tiny": DIGITS.model_copy(update={"side": 3, "width": 16, "encoder_blocks": 1, "decoder_blocks": 1})}, 3, (1, 3),
-    Sampling(3, 4, 2.9), 1, 2, {"teacher": 1, "distill": 1, "reinforce": 1},
+    Sampling.even(3, 4, 2.9), 1, 2, {"teacher": 1, "distill": 1, "reinforce": 1},
 )  # fmt: skip
 
 
@@ -342,7 +342,7 @@ def timed(kind: str, batch: int, config: MARConfig, size: Size, device: torch.de
     steps = size.timed.diffusion_steps if kind == "teacher" else 1
     weights = sum(p.numel() for p in model.parameters()) * dtype.itemsize
     floor = floor_seconds(
-        optimised(config, Sampling(ar_steps, steps, guidance)),
+        optimised(config, Sampling.even(ar_steps, steps, guidance)),
         machine_of(device, dtype, weights),
         batch,
         dtype.itemsize,

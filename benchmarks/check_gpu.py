@@ -324,7 +324,7 @@ def _way(kind: str, size: Size, device: torch.device) -> tuple[TokenSampler, int
     if kind == "student":
         return OneStep.at(ONE_STEP_T, device), timed.ar_steps, 1.0
     return (
-        DiffusionChain(NoiseSchedule.respaced(timed.diffusion_steps, 999, device)),
+        DiffusionChain(NoiseSchedule.respaced(timed.steps[0], 999, device)),
         timed.ar_steps,
         timed.guidance,
     )
@@ -339,7 +339,7 @@ def timed(kind: str, batch: int, config: MARConfig, size: Size, device: torch.de
     if not fits(lambda: fast(labels, draws), device):
         return {"skipped": "does not fit"}
     seconds = min(interleaved({"it": lambda: fast(labels, draws)}, size.repetitions, device)["it"]) / batch
-    steps = size.timed.diffusion_steps if kind == "teacher" else 1
+    steps = size.timed.steps[0] if kind == "teacher" else 1
     weights = sum(p.numel() for p in model.parameters()) * dtype.itemsize
     floor = floor_seconds(
         optimised(config, Sampling.even(ar_steps, steps, guidance)),

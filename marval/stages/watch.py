@@ -11,7 +11,7 @@ from marval.artifacts import load_weights, write_json
 from marval.models.mar import MAR
 from marval.models.saved import load_mar, load_tokenizer
 from marval.models.tokenizer import Tokenizer
-from marval.pipeline.preset import Preset
+from marval.pipeline.preset import TEACHER, Preset
 from marval.pipeline.run import Context
 from marval.processes.group import here
 from marval.sampling.images import balanced_labels, plain_sampler, sample_images
@@ -51,7 +51,7 @@ def _scores(
 ) -> dict[str, float]:
     """Means over the images by metric; the distance of so few is biased upward, alike at every step."""
     look = SampleVariant(
-        role=Role.ABLATION, model="", diffusion_steps=1, ar_steps=preset.reinforce.training.ar_steps
+        role=Role.ABLATION, model=TEACHER, diffusion_steps=1, ar_steps=preset.reinforce.training.ar_steps
     )
     inner = OneStep.at(preset.one_step_t, model.mask_token.device)
     draw_tokens = plain_sampler(model, inner, look)

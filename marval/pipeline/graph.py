@@ -80,7 +80,7 @@ class Graph:
 
     def outside(self, stage: Stage) -> list[Path]:
         """Dependencies that no stage makes."""
-        return [dep for dep in stage.dependencies if not self._made_within(dep)]
+        return [dep for dep in stage.data if not self._made_within(dep)]
 
     def _made_within(self, path: Path) -> dict[Path, str]:
         """Outputs that are a path, lie in it, or are a folder that it lies in."""

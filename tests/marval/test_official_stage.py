@@ -16,6 +16,7 @@ from marval.models.saved import load_autoencoder, load_mar
 from marval.models.settings import MARConfig, TokenizerConfig
 from marval.models.tokenizer import build_autoencoder
 from marval.pipeline import items
+from marval.pipeline.closure import write_lists
 from marval.pipeline.graph import find_stage
 from marval.pipeline.preset import load_preset
 from marval.pipeline.run import stage_run
@@ -46,6 +47,7 @@ def checkout(root, tmp_path, monkeypatch) -> Path:
     Path("params.yaml").write_text("presets: [small]\n")
     items.refresh()
     write_settings("small")
+    write_lists()
     return tmp_path
 
 

@@ -194,7 +194,7 @@ ENTRY = """
     preset: imagenet256-base
     tolerances: {least: {value: 0.9, reason: made up}}
 """
-AFTER = "\n# Questions that the paper does not ask"  # the claims end there
+AFTER = "\ndiscrepancies:"  # the claims end there
 
 
 def test_a_claim_is_a_module_and_its_entry_in_paper_yaml(

@@ -110,7 +110,8 @@ def short(claim: Claim) -> str:
     if verdict is Verdict.NOT_ATTEMPTED:
         return f"{own[0].why[:1].upper()}{own[0].why[1:].rstrip('.')}." if own else "Nothing was measured."
     if verdict is Verdict.INCONCLUSIVE:
-        alike += [p for p in own if p.verdict is Verdict.NOT_ATTEMPTED]
+        # one that fails, but not clearly enough among several, leaves the claim open as well
+        alike = [p for p in own if p.verdict is not Verdict.REPRODUCED]
         if not alike:
             failed = [p for p in claim.parts if p.control and p.verdict is Verdict.NOT_REPRODUCED]
             return f"The parts hold, but a control fails: {_listed([p.name for p in failed])}."

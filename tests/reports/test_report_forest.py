@@ -122,3 +122,10 @@ def test_the_result_counts_what_holds_and_names_the_rest() -> None:
 )
 def test_why_in_one_short_sentence(parts: list[Part], sentence: str) -> None:
     assert front.short(claim("C1", *parts)) == sentence
+
+
+def test_a_failure_that_is_not_clear_among_several_leaves_its_claim_open_and_is_named() -> None:
+    unclear = part("order", 1.19, 1.5, 1.9, 1.18, -1, p_fails=0.02)
+    found = claim("C1", HOLDS, unclear)
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert front.short(found) == "1 of 2 parts is open: order."

@@ -154,7 +154,8 @@ def _say_without_gpu(stage: Stage) -> None:
 
 def _require(stage: Stage) -> None:
     weights.require(sorted({path.parts[1] for path in stage.data if path.parts[0] == str(WEIGHTS)}))
-    missing = [str(path) for path in (*stage.dependencies, *stage.parameters) if not path.exists()]
+    wanted = [*stage.data, *stage.parameters, *([stage.code] if stage.code else [])]
+    missing = [str(path) for path in wanted if not path.exists()]
     if missing:
         raise UserError(
             f"{stage.address}: {missing[0]} is missing"

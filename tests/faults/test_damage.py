@@ -14,6 +14,8 @@ TIMES = (
     "speed",
     "records",
     "report",
+    "index",
+    "findings",
     "claims",
     "tables",
     "figures",

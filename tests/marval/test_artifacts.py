@@ -69,9 +69,11 @@ def test_full_disk_is_told_as_one_line(tmp_path, monkeypatch, capsys, root):
     shutil.copytree(root / "workflow", tmp_path / "workflow")
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copy(root / name, tmp_path / name)
-    (tmp_path / "marval").symlink_to(root / "marval")
+    for package in ("marval", "metrics", "reports"):
+        (tmp_path / package).symlink_to(root / package)
     monkeypatch.chdir(tmp_path)
     assert main(["settings", "digits"]) == 0
+    assert main(["code"]) == 0
 
     def fail(*_, **__):
         raise RuntimeError("unexpected pos 64 vs 0")

@@ -38,7 +38,7 @@ def test_a_fresh_preset_is_all_to_run(fresh):
     ]
     assert "done" not in shown
     total = shown.splitlines()[-1]
-    assert re.match(r"Total: 25 stages, [\d.]+ [GT]FLOP", total)
+    assert re.match(r"Total: 33 stages, [\d.]+ [GT]FLOP", total)
     assert total.endswith("start: make reproduce PRESET=smoke")
 
 

@@ -130,6 +130,27 @@ def test_doubt_about_a_rival_is_not_to_the_students_favour(world: World) -> None
     assert "not shown to be worse, teacher-4" in found.why
 
 
+def test_a_rival_of_doubtful_quality_refutes_nothing(world: World) -> None:
+    """However fast it is."""
+    world.means["teacher-4"] |= {"frechet_distance": 0.9 * 1.18, "within_class_variance": 5.1}
+    world.seconds["teacher-4"] = 0.005
+    assert world.finding("F1").verdict is Verdict.INCONCLUSIVE
+    assert world.finding("F2").verdict is Verdict.INCONCLUSIVE
+
+
+def test_rivals_are_compared_over_all_students_of_their_teacher(world: World) -> None:
+    """The teacher has one seed, the students three: that they differ is part of the interval."""
+    world.settings["teacher_seeds"] = [0, 0, 0]
+    results = world.results()
+    for name in ("teacher-100", "teacher-4", "unipc-4", "ddim-1"):
+        made_up.write_metrics(world.root, name, world.means[name], seeds=[0])
+    results = Results.open("made-up", results.root)
+    found = next(f for f in find(results, Paper()) if f.id == "F2")
+    assert found.estimate is not None
+    assert "3 distillations of 1 given teacher" in found.estimate.how
+    assert found.estimate.degrees < 3
+
+
 def test_without_a_good_rival_nothing_is_decided(world: World) -> None:
     for name in world.means:
         if name.startswith(("teacher", "unipc")):
@@ -181,6 +202,19 @@ def test_reward_fine_tuning_against_best_of_n(world: World) -> None:
     assert world.finding("F5").verdict is Verdict.NOT_REPRODUCED
     world.seconds["best-of-2"] = 0.02
     assert world.finding("F5").verdict is Verdict.NOT_ATTEMPTED  # none takes as little time
+
+
+def test_the_training_reward_is_no_judge_of_best_of_n(world: World) -> None:
+    results = world.results()
+    path = world.root / "metrics/marval-rl.json"
+    rows = json.loads(path.read_text())
+    for row in rows:
+        if row["metric"] == "image_reward":
+            row["protocol"]["role"] = "training reward"
+    path.write_text(json.dumps(rows))
+    results = Results.open("made-up", results.root)
+    found = next(f for f in find(results, Paper()) if f.id == "F5")
+    assert list(verdicts(found)) == ["CLIP score above best-of-2", "as diverse as best-of-2"]
 
 
 def test_presets_without_rivals_decide_nothing_about_them(project: Path) -> None:

@@ -1,17 +1,17 @@
-"""What findings about rivals share: whether a way to sample the teacher matches the student, and the finding that is made of parts.
+"""What findings about rivals share: whether a way to sample the teacher matches the student, and the finding made of parts.
 
-A rival matches the student in a regime (batch, mode) if its distance, its diversity and its time are all no worse than allowed. In
-one regime a finding says that no rival does. Its level, 5% one-sided as for all questions of "not worse than a margin", is shared out
-beforehand:
+A rival matches the student in a regime (batch, mode) if its distance, its diversity and its time are all no worse than allowed.
+In one regime a finding says that no rival does. Its level, 5% one-sided as for all questions of "not worse than a margin", is
+shared out beforehand:
 
 yes     Every rival is clearly worse in one of the three. Each is tested at a third of the level, since any one will do; for the
         rivals nothing is corrected, since all of them have to be.
-no      Some rival is shown to be no worse in all three. Any rival will do. Half of the level goes to time, divided by the number of
-        rivals; half to distance and diversity, divided by the number of those whose time is shown to be allowed. This choice takes
-        nothing from the other half: timings are measured apart from the images.
+no      Some rival is shown to be no worse in all three, and any rival will do. Half of the level goes to time, divided by the
+        number of rivals; half to distance and diversity, divided by the number of those whose time is shown to be allowed. Whose
+        it is says nothing about the other half: timings are measured apart from the images.
 
-Otherwise the regime is open. That a rival of the student's teacher is compared with several students of it is part of the interval
-(`over_teacher`).
+Otherwise the regime is open. That a rival of the student's teacher is compared with several students of it is part of the
+interval (`over_teacher`).
 """
 
 from __future__ import annotations

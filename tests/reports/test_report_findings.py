@@ -259,6 +259,17 @@ def test_findings_are_on_the_page_and_in_a_file(world: World) -> None:
     assert "LazyMAR-H" in page
 
 
+def test_published_figures_of_rivals_stand_in_their_own_table_alone(world: World) -> None:
+    """Other figures change that table, and no other table, verdict or number."""
+    results, papers = world.results(), (Paper(), Paper())
+    for row in papers[1].content["rivals"]["rows"]:
+        row |= {"fid": 0.01, "inception_score": 999.0, "speedup": "1000"}
+    first, second = (all_tables(results, paper, Provenance(results)) for paper in papers)
+    changed = {name for name in first if not first[name].frame.equals(second[name].frame)}
+    assert changed == {"rivals"}
+    assert find(results, papers[0]) == find(results, papers[1])
+
+
 def test_published_figures_of_rivals_have_their_sources() -> None:
     content = Paper().content
     assert all(row["source"] for row in content["rivals"]["rows"])

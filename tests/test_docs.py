@@ -108,11 +108,11 @@ def split_at(words: list[str], separator: str) -> list[list[str]]:
 def check(words: list[str]) -> None:
     match words:
         case ["python", "-m", "marval", *rest]:
-            options = marval_commands._parser().parse_args(rest)
+            options = marval_commands.parser().parse_args(rest)
             named = getattr(options, "presets", [getattr(options, "preset", None)])
             check_presets(name for name in named if name)
         case ["python", "-m", "metrics", *rest]:
-            metrics_commands._parser().parse_args(rest)
+            metrics_commands.parser().parse_args(rest)
         case ["python", "-m", "reports", "compare" | "index" | "times" | "verdicts" | "verify", *_]:
             pass
         case ["python", "-m", "reports", "export", preset, *_] | ["python", "-m", "reports", preset, *_]:

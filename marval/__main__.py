@@ -126,8 +126,10 @@ def _activate(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> None:
+    from marval.pipeline import items
     from marval.stages.settings import write_settings
 
+    items.active_presets()  # all stages wait for this one: a setting that is lost in params.yaml is named before they run
     write_settings(options.preset)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 BLOCK = re.compile(r'^```\w+ (new|add)=(\S+?)(?: after="([^\n]*)")?\n(.*?)^```$', re.M | re.S)
-COPIED = ("marval", "metrics", "reports", "workflow", "dvc.yaml", "params.yaml")
+COPIED = ("console", "marval", "metrics", "reports", "workflow", "dvc.yaml", "params.yaml")
 USE = """
 import json, subprocess, sys
 from pathlib import Path

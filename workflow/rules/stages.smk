@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir)))
+sys.path.insert(0, str(Path(workflow.basedir).parent))
 # stage commands say `dvc` and `python`: those of this very environment, also where it is not activated
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]))
 
@@ -182,8 +182,8 @@ def marked(out):
     path = Path(out)
     flagged = out if path.suffix else directory(out)
     if path.name == "report.html":
-        return report(flagged, caption="workflow/report/report.rst", category="Report", subcategory=path.parent.name)
+        return report(flagged, caption="report/report.rst", category="Report", subcategory=path.parent.name)
     if path.suffix == ".png" and path.parent.name == "samples":
         labels = {"variant": path.stem}
-        return report(flagged, caption="workflow/report/samples.rst", category="Samples", subcategory=path.parent.parent.name, labels=labels)
+        return report(flagged, caption="report/samples.rst", category="Samples", subcategory=path.parent.parent.name, labels=labels)
     return flagged

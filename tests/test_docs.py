@@ -228,8 +228,11 @@ def test_the_container_has_a_python_that_the_project_takes_and_sets_up_from_the_
     version = re.search(r"^FROM python:([\d.]+)", recipe, re.M)
     assert version
     assert version[1] in Requirement(f"python{required}").specifier
-    copied = recipe.split("make setup")[0]
-    assert "requirements.txt" in copied
+    packages, whole = recipe.split("make .venv/installed")
+    assert "requirements.txt" in packages
+    # the project is installed from all of its files, and not from the two of the first layer
+    assert whole.index("COPY . .") < whole.index("make setup")
+    assert re.search(r"^LOCKED := \.venv/installed$", (ROOT / "Makefile").read_text(), re.M)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ".git" not in ignored  # DVC needs a checkout
     assert ".venv" in ignored

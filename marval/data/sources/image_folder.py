@@ -63,7 +63,8 @@ class ImageFolder(FileSource):
                 path=self._root / "train",
                 what="training images, train/CLASS/IMAGE",
                 source="ImageNet: https://image-net.org, after registration",
-                remedy=f"link the folder of images, `ln -s /path/to/images {self.folder}`, or change prepare.folder",
+                remedy=f"link the folder of images, `mkdir -p {Path(self.folder).parent} && ln -s /path/to/images {self.folder}`, "
+                "or change prepare.folder",
             )
         ]
 

@@ -111,6 +111,8 @@ def split_at(words: list[str], separator: str) -> list[list[str]]:
 
 def check(words: list[str]) -> None:
     match words:
+        case ["marval" | "metrics" | "reports", "--help"]:
+            pass
         case ["python", "-m", "marval", *rest] | ["marval", *rest]:
             check_named(marval_commands.parser().parse_args(rest))
         case ["python", "-m", "metrics", *rest] | ["metrics", *rest]:

@@ -73,7 +73,7 @@ faults: $(INSTALLED) ## kills, damaged files and bad input of all kinds, for an 
 
 lint: $(INSTALLED) ## format, style and types
 	@ruff format --check .
-	@snakefmt --check --quiet workflow
+	@snakefmt --check workflow
 	@ruff check .
 	@mypy
 

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 BLOCK = re.compile(r'^```\w+ (new|add)=(\S+?)(?: after="([^\n]*)")?\n(.*?)^```$', re.M | re.S)
-COPIED = ("marval", "metrics", "reports", "workflow", "dvc.yaml", "params.yaml")
+COPIED = ("console", "marval", "metrics", "reports", "workflow", "dvc.yaml", "params.yaml")
 LONGEST = 150  # lines of a rival's module
 USE = """
 import json, subprocess, sys

@@ -25,7 +25,7 @@ from reports.results import Results
 PROJECT = Path(__file__).parents[2]
 LEFT_OUT = ("models", "latents", "snapshots", "data", "judges")  # folders; what of them is quoted is kept
 KEPT = ("data/classes.json", "judges/quality.json")
-WORKFLOW = ("Snakefile", "dvc.yaml", "params.yaml", "reports/paper.yaml")
+WORKFLOW = ("workflow/Snakefile", "dvc.yaml", "params.yaml", "reports/paper.yaml")
 
 
 def export(results: Results, output: Path) -> Path:

@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup weights plan reproduce export verify check-gpu test faults lint clean
+.PHONY: help setup weights plan reproduce export verify check-gpu test test-long faults lint clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -64,9 +64,12 @@ verify: $(INSTALLED) ## check the hashes of a crate and recompute its verdicts: 
 check-gpu: ## what only a GPU can tell, in 9 minutes, without the environment: PYTHON=python3 (see benchmarks/check_gpu.py)
 	@"$(PYTHON)" -m benchmarks.check_gpu
 
-test: $(INSTALLED) ## all tests, two at a time
+test: $(INSTALLED) ## the tests, two at a time, in 5 minutes
 	@# a file's tests stay together, and so do its fixtures (loadgroup of pytest-xdist 3.8 knows no groups under pytest 9.2)
-	@python -m pytest -n 2 --dist loadscope
+	@python -m pytest -n 2 --dist loadscope -m "not long"
+
+test-long: $(INSTALLED) ## the others: whole runs that are killed, damaged or of another kind, in 6 minutes
+	@python -m pytest -n 2 --dist loadscope -m long
 
 faults: $(INSTALLED) ## kills, damaged files and bad input of all kinds, for an hour; prints what has held
 	@FAULTS=1 python -m pytest tests/faults -p no:randomly

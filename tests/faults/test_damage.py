@@ -77,6 +77,7 @@ def one_of_each_kind(checkout) -> list[Path]:
     ]
 
 
+@pytest.mark.long
 def test_damaged_outputs_are_restored(copy, tried, whole):
     """Of all stages at once, since a run costs seconds; each in a way of its own, and every way where there is time."""
     expected = content(copy)
@@ -177,6 +178,7 @@ WRONG = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", KEPT)
 def test_damaged_files_of_the_machinery(copy, tried, whole, name):
     path = copy.path / name
@@ -225,6 +227,7 @@ def test_damaged_stage_entries_of_dvc_lock(copy, tried, whole):
 TOLD = ["workflow/runs.yaml", "params.yaml", "dvc.lock"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", TOLD)
 def test_commands_name_them_too(copy, tried, whole, name):
     for wrong in some(WRONG.values(), whole, TOLD.index(name)):

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from test_damage import content, one_error
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 # stages that a small run makes again, with what follows from them taken from DVC's memory; nothing of it in a whole run
 AGAIN = ["distill@smoke-marval-0", "reinforce@smoke-marval-rl-0", "evaluate@smoke-marval"]
 SIGNALS = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]

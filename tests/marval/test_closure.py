@@ -44,6 +44,12 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_known_of_other_folders():
+    """Files are known by relative names, and other tests look at other folders."""
+    forget()
+
+
 @pytest.fixture
 def garden(tmp_path, monkeypatch):
     for name, text in FILES.items():

@@ -15,7 +15,7 @@ from marval.models.official import write_official
 from marval.models.tokenizer import build_autoencoder
 from marval.pipeline.preset import Preset
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 CLASSES = ("n01440764", "n01443537", "n01484850", "n01491361")
 IMAGES = 10  # of each class

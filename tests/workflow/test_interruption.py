@@ -49,6 +49,7 @@ def test_a_checkpoint_of_other_settings_is_not_resumed(copy):
     assert "resuming" not in (copy.path / "logs/teacher/smoke-0.log").read_text()
 
 
+@pytest.mark.long
 def test_killed_snakemake_goes_on(copy):
     """kill -9 of the whole run in the middle of a stage; the next `snakemake` finishes with the same weights."""
     weights = copy.path / "results/smoke/models/marval/seed-0.safetensors"

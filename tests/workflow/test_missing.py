@@ -127,7 +127,7 @@ def test_snakemake_makes_what_it_can_and_says_what_is_missing(fresh, tmp_path):
         part.strip() for part in (done.stderr.split("Job stats")[0], done.stderr.split("(100%) done")[-1])
     )
     for text in (begin, end):
-        assert "50 of 54 stages wait for what is missing" in text
+        assert "68 of 72 stages wait for what is missing" in text
         assert "weights/mar-base/checkpoint-last.pth: 1.66 GB, https://" in text
         assert "data/imagenet/train" in text
         assert "make weights PRESET=imagenet256-base" in text

@@ -89,6 +89,7 @@ def test_what_does_not_fit_is_named(own, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_from_the_folder_to_the_report(own):
     preset = own.path / "workflow/presets/short.yaml"
     variants = yaml.safe_load((own.path / "workflow/presets/fashion.yaml").read_text())["variants"]

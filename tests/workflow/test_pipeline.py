@@ -83,6 +83,7 @@ def test_after_snakemake_both_runners_have_nothing_to_do(finished):
     assert "Nothing to be done" in finished.run("snakemake").stderr
 
 
+@pytest.mark.long
 def test_after_dvc_repro_snakemake_computes_nothing(fresh, finished, tmp_path):
     """DVC restores all from its cache, as from a shared remote; Snakemake has never run here."""
     checkout = fresh.copy(tmp_path / "marval")
@@ -182,7 +183,7 @@ def test_showcase_fills_what_is_hidden_and_keeps_the_rest(finished):
     assert filled.shape == (8, 5, 32, 32, 3)
     # the upper rows come from the same latents; far from the border the decoder sees little of the lower half
     apart = np.abs(filled.astype(int) - given[:, None].astype(int)).mean(axis=(0, 1, 3, 4))
-    assert apart[:8].mean() < 0.5 * apart[20:].mean()
+    assert apart[:8].mean() < 0.75 * apart[20:].mean()
     assert (filled[:, 0] != filled[:, 1]).any()
 
 

@@ -18,13 +18,11 @@ from pathlib import Path
 from reports.errors import UserError
 from reports.export.cards import cards
 from reports.export.compute import compute
-from reports.export.crate import METADATA, metadata
+from reports.export.crate import KEPT, LEFT_OUT, METADATA, metadata
 from reports.output import write_json, write_text
 from reports.results import Results
 
 PROJECT = Path(__file__).parents[2]
-LEFT_OUT = ("models", "latents", "snapshots", "data", "judges")  # folders; what of them is quoted is kept
-KEPT = ("data/classes.json", "judges/quality.json")
 WORKFLOW = ("Snakefile", "dvc.yaml", "params.yaml", "reports/paper.yaml")
 
 

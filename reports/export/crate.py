@@ -6,7 +6,6 @@ One run of the workflow is one CreateAction; each recorded stage is another, who
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,20 @@ SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 WORKFLOW = "workflow/Snakefile"
 COMPLETED = {"@id": "http://schema.org/CompletedActionStatus"}
 LICENCE = "https://spdx.org/licenses/MIT"
-TYPES = {".npz": "application/zip", ".md": "text/markdown", ".yaml": "application/yaml", "": "text/plain"}
+LEFT_OUT = ("models", "latents", "snapshots", "data", "judges")  # folders; what of them is quoted is kept
+KEPT = ("data/classes.json", "judges/quality.json")
+TYPES = {  # not the machine's own list, so that a second machine writes the same
+    "": "text/plain",
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".npz": "application/zip",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".tex": "application/x-tex",
+    ".yaml": "application/yaml",
+}
 
 Entity = dict[str, Any]
 
@@ -99,12 +111,11 @@ def _date(when: str) -> str:
 
 
 def _file(path: Path, name: str) -> Entity:
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
     entity: Entity = {
         "@id": name,
         "@type": "File",
         "name": path.name,
-        "encodingFormat": kind,
+        "encodingFormat": TYPES.get(path.suffix, "application/octet-stream"),
         "contentSize": str(path.stat().st_size),
         "sha256": sha256(path),
     }

@@ -62,19 +62,16 @@ def test_metadata_describes_every_file_and_run(crate: Path, graph: dict[str, dic
     assert "ComputationalWorkflow" in graph[root["mainEntity"]["@id"]]["@type"]
     assert "https://w3id.org/ro/wfrun/workflow/0.5" in {profile["@id"] for profile in root["conformsTo"]}
     stage = graph["#evaluate@made-up-marval"]
-    assert stage["result"] == [{"@id": "results/made-up/metrics/marval.json"}]
+    assert stage["result"] == {"@id": "results/made-up/metrics/marval.json"}
     assert (stage["startTime"], stage["endTime"]) == (
         "2026-01-02T03:04:05+00:00",
         "2026-01-02T03:04:17+00:00",
     )
     assert graph["#run"]["instrument"] == root["mainEntity"]
     assert graph["#run"]["endTime"] == "2026-01-02T03:05:10+00:00"  # of the teacher, the longest
-    references = [
-        ref["@id"]
-        for e in graph.values()
-        for key in ("object", "result", "mentions")
-        for ref in e.get(key, [])
-    ]
+    linked = [e[key] for e in graph.values() for key in ("object", "result", "mentions") if key in e]
+    references = [ref["@id"] for link in linked for ref in (link if isinstance(link, list) else [link])]
+    assert graph["README.md"]["about"] == {"@id": "./"}
     assert set(references) <= set(graph)
 
 

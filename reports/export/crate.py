@@ -3,8 +3,8 @@
 One run of the workflow is one CreateAction; each recorded stage is another, whose instrument is the stage's command.
 
 The crate of `digits` was held to these profiles by roc-validator 0.13.0 (profile workflow-run-crate-0.5 and those it inherits):
-nothing REQUIRED is missing. RECOMMENDED and not here: who ran it (agent, author, publisher) and a program's address, which records
-do not know, and results of the stages whose outputs all stay outside the crate. The validator is not in the lock file; again:
+nothing REQUIRED is missing. RECOMMENDED and not here: who ran it (agent, author, publisher) and a program's address, which
+records do not know, and results of stages whose outputs all stay outside the crate. The validator is not in the lock file:
 
     pip install roc-validator==0.13.0
     rocrate-validator validate -p workflow-run-crate-0.5 export/digits

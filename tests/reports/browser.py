@@ -27,8 +27,8 @@ FLAGS = (
 DARK = "--blink-settings=preferredColorScheme=0"
 WIDTHS = (1280, 390)
 
-# The rules of axe-core, its best practices among them, on the page with everything unfolded. The shades at a table's edges and the
-# line through a forest plot go: before a gradient axe-core tells no contrast.
+# The rules of axe-core, its best practices among them, on the page with everything unfolded. The shades at a table's edges and
+# the line through a forest plot go: before a gradient axe-core tells no contrast.
 AXE = """
 async function violations() {
   document.head.append(Object.assign(document.createElement("style"), {

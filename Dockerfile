@@ -2,7 +2,8 @@
 #   docker build -t marval .                                                # from a clone (a worktree has no .git of its own)
 #   docker run --rm -v "$PWD/results:/marval/results" marval                # make reproduce
 #   docker run --rm marval make test
-# GPUs (NVIDIA's container toolkit): docker run --rm --gpus all ...
+# GPUs (NVIDIA's container toolkit): docker run --rm --gpus all ...; several at once want --ipc=host besides, for NCCL's shared memory
+# What a run remembers (dvc.lock, the cache, checkpoints) is gone with its container: leave --rm away, and `docker start -a` goes on.
 # What is tested is Linux x86-64; elsewhere, if need be: docker build --platform linux/amd64 ...
 FROM python:3.11-bookworm
 
@@ -11,12 +12,12 @@ WORKDIR /marval
 ENV PYTHON=python3.11
 RUN git config --system --add safe.directory /marval
 
-# the environment in a layer of its own, which changes with the lock file alone; set-up wants a git checkout
+# the packages of the lock in a layer of their own, which changes with that file alone (or the recipe); set-up wants a git checkout
 COPY Makefile requirements.txt ./
-RUN git init -q && make setup && rm -rf .git /root/.cache
+RUN git init -q && make .venv/installed && rm -rf .git /root/.cache
 
-# with .git: DVC needs it, and records name the commit
+# with .git: DVC needs it, and records name the commit; then the project's own commands, without network
 COPY . .
-RUN touch .venv/installed && git status --short
+RUN git status --short && touch .venv/installed && make setup
 
 CMD ["make", "reproduce"]

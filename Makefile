@@ -6,7 +6,8 @@ SHELL := /bin/bash
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-INSTALLED := .venv/installed
+LOCKED := .venv/installed
+INSTALLED := .venv/commands
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # one thread for each stage unless its settings say more: idle helper threads slow down the stages beside them
 export OMP_NUM_THREADS ?= 1
@@ -16,7 +17,13 @@ help: ## this list
 
 setup: $(INSTALLED) ## the virtual environment
 
-$(INSTALLED): requirements.txt
+# the project itself, as it lies here: `marval`, `metrics` and `reports` are commands; without network, by setuptools of the lock
+$(INSTALLED): $(LOCKED) pyproject.toml
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --offline --no-deps --no-build-isolation --editable . || \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(LOCKED): requirements.txt
 	@[ "$$(uname -s)" = Linux ] || { echo "marval: error: this is $$(uname -s), and Linux is needed: use the container," \
 	  "docker build -t marval . (README, Platforms)" >&2; exit 2; }
 	@[ -n "$(PYTHON)" ] || { echo "marval: error: no Python found: install Python 3.11 or 3.12, or give one by PYTHON=..." >&2; exit 2; }
@@ -28,7 +35,7 @@ $(INSTALLED): requirements.txt
 	"$(PYTHON)" -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(sed -n 's/^\(uv==[^ ]*\).*/\1/p' requirements.txt)"
 	@# uv is several times faster; pip itself where its own configuration (a mirror, a proxy) is needed
-	$(BIN)/uv pip sync --quiet --system-certs --require-hashes requirements.txt || \
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --system-certs --require-hashes requirements.txt || \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.txt
 	@# once and now: where PYTHONDONTWRITEBYTECODE is set, as in many containers, each import would compile anew (torch 5.5 s, not 3.5)
 	$(BIN)/python -m compileall -q -j 0 .venv/lib > .venv/compiled.log 2>&1 || true
@@ -66,6 +73,7 @@ faults: $(INSTALLED) ## kills, damaged files and bad input of all kinds, for an 
 
 lint: $(INSTALLED) ## format, style and types
 	@ruff format --check .
+	@snakefmt --check workflow
 	@ruff check .
 	@mypy
 

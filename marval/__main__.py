@@ -1,4 +1,4 @@
-"""`python -m marval STAGE PRESET [--variant NAME] [--seed N]` runs a stage of dvc.yaml; other commands prepare and tell."""
+"""`marval STAGE PRESET [--variant NAME] [--seed N]` runs a stage of dvc.yaml; other commands prepare and tell."""
 
 from __future__ import annotations
 
@@ -10,10 +10,20 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from console import STATUS_INTERRUPTED, command_parser, fail, with_examples
 from marval.errors import UserError, of_files
 from marval.processes import warm, workers
 
-STATUS_INTERRUPTED = 130
+EXAMPLES = """
+marval activate digits-rivals                 # snakemake and dvc repro run it from now on
+marval plan imagenet256-base --gpu A100       # what that would cost
+marval weights imagenet256-base               # fetch the published files that it starts from
+marval sample digits --variant marval         # one stage, as dvc.yaml runs it
+"""
+PLAN_EXAMPLES = """
+marval plan                                   # the active presets
+marval plan imagenet256-large --gpus 8 --utilisation 0.2
+"""
 # what a stage holds at a time follows from these settings
 OF_MEMORY = {
     "tokenizer": "tokenizer.batch",
@@ -27,14 +37,25 @@ OF_MEMORY = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    typed = arguments is None
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
+    if typed and (elsewhere := _code_is_elsewhere()):
+        return fail("marval", elsewhere)
     if options.command == "warm":
         warm.serve(options.socket, main)
     if workers.checkpoints_of_parent():
         return _work(options, arguments)
     delegated = None if workers.is_one_of_several() else warm.delegate(arguments)
     return run(options, arguments) if delegated is None else delegated
+
+
+def _code_is_elsewhere() -> str:
+    """What is wrong where this folder is a checkout and its code is not what runs: stages would record code that has not run."""
+    here, running = Path("marval").resolve(), Path(__file__).resolve().parent
+    if not Path("dvc.yaml").is_file() or here == running:
+        return ""
+    return f"{Path.cwd()} is a checkout, but the code that runs is {running}: run `python -m marval` here"
 
 
 def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
@@ -50,8 +71,7 @@ def run(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     except Exception as error:
         if (message := _message(error, options)) is None:
             raise
-        print(f"marval: error: {message}", file=sys.stderr)
-        return workers.STATUS_USER_ERROR
+        return fail("marval", message, workers.STATUS_USER_ERROR)
     return 0
 
 
@@ -106,8 +126,10 @@ def _activate(options: argparse.Namespace) -> None:
 
 
 def _settings(options: argparse.Namespace) -> None:
+    from marval.pipeline import items
     from marval.stages.settings import write_settings
 
+    items.active_presets()  # all stages wait for this one: a setting that is lost in params.yaml is named before they run
     write_settings(options.preset)
 
 
@@ -131,12 +153,15 @@ def _code(options: argparse.Namespace) -> None:
     write_lists()
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m marval", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
+    top = command_parser("marval", __doc__ or "", EXAMPLES)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, handler: Callable[..., None] | None, text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text)
+    def command(
+        name: str, handler: Callable[..., None] | None, text: str, **more: Any
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, **more)
         added.set_defaults(handler=handler)
         return added
 
@@ -156,7 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     files = command("weights", _weights, "fetch and check the published files of a preset")
     files.add_argument("preset")
     plan = command(
-        "plan", _plan, "what presets would take: GPU-hours, memory, disk; by default the active ones"
+        "plan",
+        _plan,
+        "what presets would take: GPU-hours, memory, disk; by default the active ones",
+        **with_examples(PLAN_EXAMPLES),
     )
     plan.add_argument("presets", nargs="*", metavar="PRESET")
     plan.add_argument(
@@ -176,7 +204,7 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("preset")
         added.add_argument("--variant")
         added.add_argument("--seed", type=int)
-    return parser
+    return top
 
 
 def _programs() -> list[str]:

@@ -1,12 +1,24 @@
-"""The command line of `python -m metrics`."""
+"""The command line of `metrics`. What a command needs is imported when it runs: help and version take no torch."""
 
 import argparse
-from collections.abc import Callable
 
-from metrics import commands
+from console import command_parser, with_examples
 from metrics.errors import UserError, reason
-from metrics.judges.prompts import TEMPLATE
-from metrics.reference import KEPT
+
+EXAMPLES = """
+metrics statistics photos/ --judge inception.pth -o real.npz
+metrics evaluate samples.npz --reference real.npz --judge inception.pth -o a.json
+metrics compare a.json b.json
+metrics calibrate
+"""
+EVALUATE_EXAMPLES = """
+metrics evaluate samples/ --reference real.npz --judge judges/cnn.json --scorer judge=judges/clip.json
+metrics evaluate samples.npz --reference adm.npz --judge inception.pth --scorer clip-l=ViT-L-14.pt --classes names.json
+"""
+CALIBRATE_EXAMPLES = """
+metrics calibrate
+metrics calibrate --adm-batch batch.npz --adm-reference statistics.npz --inception inception.pth
+"""
 
 JUDGE_HELP = "a judge's .json, or the .pth with torch-fidelity's Inception weights"
 SCORERS_HELP = (
@@ -31,11 +43,13 @@ judged in batches, so any number of them fits into memory. Damaged ones are left
 
 def run(arguments: list[str]) -> int:
     """Parse and run; returns the exit status. UserError is for the caller to print."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if "device" in options:
         _check_device(options.device)
-    command: Callable[[argparse.Namespace], int] = options.command
-    return command(options)
+    from metrics import commands
+
+    status: int = getattr(commands, options.command)(options)
+    return status
 
 
 def _check_device(name: str) -> None:
@@ -50,20 +64,20 @@ def _check_device(name: str) -> None:
         ) from error
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m metrics", description="Score batches of generated images."
-    )
-    adders = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
+    top = command_parser("metrics", "Score batches of generated images.", EXAMPLES)
+    adders = top.add_subparsers(required=True, metavar="COMMAND")
     _add_evaluate(adders)
     _add_compare(adders)
     _add_calibrate(adders)
     _add_statistics(adders)
-    return parser
+    return top
 
 
 def _add_evaluate(adders: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = adders.add_parser("evaluate", help="score an npz batch (arr_0, arr_1) or a folder of images")
+    text = "score an npz batch (arr_0, arr_1) or a folder of images"
+    parser = adders.add_parser("evaluate", help=text, description=text, **with_examples(EVALUATE_EXAMPLES))
     parser.add_argument("samples", metavar="SAMPLES")
     parser.add_argument(
         "--reference", required=True, metavar="STATS", help="statistics npz: own, ADM's or MAR's"
@@ -74,7 +88,8 @@ def _add_evaluate(adders: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--classes", metavar="JSON", help="list of class names by index, for the published scorers"
     )
     parser.add_argument(
-        "--template", default=TEMPLATE, help="prompt with {} for the class name (default: %(default)s)"
+        "--template",
+        help="prompt with {} for the class name (default: that of the paper's reward fine-tuning)",
     )
     parser.add_argument(
         "--order", choices=["shuffled-2020", "as-given"], default="shuffled-2020", help=ORDER_HELP
@@ -89,23 +104,25 @@ def _add_evaluate(adders: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "-o", "--output", metavar="JSON", help="result file; the scores of each image go beside it"
     )
     _add_device(parser)
-    parser.set_defaults(command=commands.score)
+    parser.set_defaults(command="score")
 
 
 def _add_compare(adders: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = adders.add_parser("compare", help="differences of two result files, with intervals")
+    text = "differences of two result files, B - A, with intervals"
+    parser = adders.add_parser("compare", help=text, description=text)
     parser.add_argument("a", metavar="A")
     parser.add_argument("b", metavar="B")
-    parser.set_defaults(command=commands.compare)
+    parser.set_defaults(command="compare")
 
 
 def _add_calibrate(adders: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = adders.add_parser("calibrate", help="check against known answers; needs no file")
+    text = "check against known answers; needs no file"
+    parser = adders.add_parser("calibrate", help=text, description=text, **with_examples(CALIBRATE_EXAMPLES))
     parser.add_argument("--adm-batch", metavar="NPZ", help="admnet_guided_upsampled_imagenet256.npz")
     parser.add_argument("--adm-reference", metavar="NPZ", help="VIRTUAL_imagenet256_labeled.npz")
     parser.add_argument("--inception", metavar="PTH", help="torch-fidelity's Inception weights")
     _add_device(parser)
-    parser.set_defaults(command=commands.calibrate)
+    parser.set_defaults(command="calibrate")
 
 
 def _add_statistics(adders: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -128,12 +145,12 @@ def _add_statistics(adders: "argparse._SubParsersAction[argparse.ArgumentParser]
     parser.add_argument(
         "--keep",
         type=int,
-        default=KEPT,
         metavar="N",
-        help="keep the features of N images, drawn evenly, for precision, recall and kernel distance (default: %(default)s)",
+        help="keep the features of N images, drawn evenly, for precision, recall and kernel distance "
+        "(default: as many as ADM's file has images)",
     )
     _add_device(parser)
-    parser.set_defaults(command=commands.statistics)
+    parser.set_defaults(command="statistics")
 
 
 def _add_device(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What the commands of `python -m metrics` do. Each takes its parsed options and returns the exit status."""
+"""What the commands of `metrics` do. Each takes its parsed options and returns the exit status."""
 
 import argparse
 import json
@@ -15,11 +15,11 @@ from metrics.evaluate import check_sizes, evaluate
 from metrics.features import FeatureJudge
 from metrics.files import read_json, replacing
 from metrics.judges.files import load
-from metrics.judges.prompts import check_template
+from metrics.judges.prompts import TEMPLATE, check_template
 from metrics.judges.registry import PUBLISHED
 from metrics.judging import Jury, ScoringJudge, Yardstick, judge_images
 from metrics.real import open_real
-from metrics.reference import make_reference, read_reference, with_features
+from metrics.reference import KEPT, make_reference, read_reference, with_features
 from metrics.samples import Samples, read_samples
 from metrics.settings import DistanceSettings, EvaluationSettings
 
@@ -101,7 +101,8 @@ def statistics(options: argparse.Namespace) -> int:
         if value is not None and value < 1:
             raise UserError(f"{name} {value}: give a number from 1 up")
     real = open_real(options.images, options.crop)
-    reference = make_reference(real, feature_judge(options.judge, options.device), keep=options.keep)
+    judge = feature_judge(options.judge, options.device)
+    reference = make_reference(real, judge, keep=options.keep or KEPT)
     reference.save(options.output)
     for name in reference.left_out:
         warnings.warn(f"left out, damaged: {name}", stacklevel=1)
@@ -140,7 +141,7 @@ def scorer(text: str, options: argparse.Namespace) -> ScoringJudge:
         )
     if options.classes is None:
         raise UserError(f"--scorer {text!r} needs --classes, a JSON list of class names by index")
-    template = check_template(options.template)
+    template = check_template(TEMPLATE if options.template is None else options.template)
     return (
         scorers[kind].implementation().open(path, _class_names(options.classes), template).to(options.device)
     )

@@ -1,4 +1,4 @@
-"""`python -m reports PRESET`: the verdicts at the terminal, the report in results/PRESET."""
+"""`reports PRESET`: the verdicts at the terminal, the report in results/PRESET; other commands read results too."""
 
 from __future__ import annotations
 
@@ -6,50 +6,96 @@ import argparse
 import sys
 from pathlib import Path
 
+from console import command_parser, told
 from reports.errors import UserError
+
+BUILD = "build"  # what is meant where a preset stands in place of a command
+EXAMPLES = """
+reports digits                                # verdicts, tables, figures and page, in results/digits
+reports verdicts                              # of every active preset; nothing is written
+reports compare results/digits results/digits-full -o compare.html
+reports export digits -o digits.zip
+reports verify digits.zip
+"""
+RESULTS = Path("results")
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    commands = {
-        "compare": _compare,
-        "export": _export,
-        "index": _index,
-        "times": _times,
-        "verdicts": _verdicts,
-        "verify": _verify,
-    }
-    try:
-        if arguments and arguments[0] in commands:
-            commands[arguments[0]](arguments[1:])
-        else:
-            _report(arguments)
-    except UserError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    options = parser().parse_args(with_build(arguments))
+    return told("reports", lambda: options.command(options), UserError)
 
 
-def _report(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports",
-        description="Turn the result files of a preset into claims, tables, figures and a page.",
-        epilog="Other commands: `python -m reports compare A B -o FILE`, `... export PRESET`, `... index`, "
-        "`... times`, `... verdicts`, `... verify CRATE`.",
+def with_build(arguments: list[str]) -> list[str]:
+    """The command's name is left out before a preset, and before its options."""
+    said = {*COMMANDS, "-h", "--help", "--version"}
+    return [BUILD, *arguments] if arguments and arguments[0] not in said else arguments
+
+
+def parser() -> argparse.ArgumentParser:
+    """Of the whole command line."""
+    top = command_parser(
+        "reports",
+        "Turn result files into claims, tables, figures and a page. A preset in place of a command means `build PRESET`.",
+        EXAMPLES,
     )
-    parser.add_argument("preset", help="name of the preset, for example digits")
+    adders = top.add_subparsers(required=True, metavar="COMMAND")
+    for name, (add_arguments, command, text) in COMMANDS.items():
+        added = adders.add_parser(name, help=text, description=text)
+        add_arguments(added)
+        added.set_defaults(command=command)
+    return top
+
+
+def _of_preset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("preset", metavar="PRESET", help="for example digits")
     parser.add_argument(
-        "--results", type=Path, help="folder with the preset's results (default: results/PRESET)"
+        "--results", type=Path, metavar="FOLDER", help="with the preset's results (default: results/PRESET)"
     )
-    options = parser.parse_args(arguments)
 
+
+def _of_export(parser: argparse.ArgumentParser) -> None:
+    _of_preset(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="PATH", help="folder, or a .zip file (default: export/PRESET)"
+    )
+
+
+def _of_two(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("first", type=Path, metavar="A", help="for example results/digits")
+    parser.add_argument("second", type=Path, metavar="B")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="page to write")
+
+
+def _of_crate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("crate", type=Path, metavar="CRATE", help="folder or .zip file")
+
+
+def _of_all(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "results",
+        type=Path,
+        nargs="?",
+        default=RESULTS,
+        metavar="FOLDER",
+        help="of all presets (default: results)",
+    )
+
+
+def _of_times(parser: argparse.ArgumentParser) -> None:
+    _of_all(parser)
+    parser.add_argument("-o", "--output", type=Path, default=Path("docs/times.yaml"), metavar="YAML")
+
+
+def _build(options: argparse.Namespace) -> int:
     from reports.build import build
     from reports.index import write_index
     from reports.provenance import check_recorded
     from reports.results import Results
     from reports.terminal import verdict_table
 
-    results = Results.open(options.preset, options.results or Path("results") / options.preset)
+    results = Results.open(options.preset, options.results or RESULTS / options.preset)
     check_recorded(results)
     claims = build(results)
     write_index(results.root.parent)
@@ -57,83 +103,47 @@ def _report(arguments: list[str]) -> None:
     for problem in results.problems:
         print(f"note: {problem}")
     print(f"report: {results.label(results.root / 'report.html')}")
+    return 0
 
 
-def _compare(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports compare", description="Compare two results folders."
-    )
-    parser.add_argument("first", type=Path, help="for example results/digits")
-    parser.add_argument("second", type=Path)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="page to write")
-    options = parser.parse_args(arguments)
-
+def _compare(options: argparse.Namespace) -> int:
     from reports.compare import write_comparison
 
     print(f"comparison: {write_comparison(options.first, options.second, options.output)}")
+    return 0
 
 
-def _export(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports export",
-        description="Write a preset's results as an RO-Crate that stands alone.",
-    )
-    parser.add_argument("preset", help="for example digits")
-    parser.add_argument("--results", type=Path, help="default: results/PRESET")
-    parser.add_argument("-o", "--output", type=Path, help="folder, or a .zip file (default: export/PRESET)")
-    options = parser.parse_args(arguments)
-
+def _export(options: argparse.Namespace) -> int:
     from reports.export import export
     from reports.results import Results
 
-    results = Results.open(options.preset, options.results or Path("results") / options.preset)
+    results = Results.open(options.preset, options.results or RESULTS / options.preset)
     print(f"crate: {export(results, options.output or Path('export') / options.preset)}")
+    return 0
 
 
-def _verify(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports verify", description="Check a crate's hashes and recompute its verdicts."
-    )
-    parser.add_argument("crate", type=Path, help="folder or .zip file")
-    options = parser.parse_args(arguments)
-
+def _verify(options: argparse.Namespace) -> int:
     from reports.export.verify import verify
 
     print(verify(options.crate))
+    return 0
 
 
-def _index(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports index", description="List every preset that has a report."
-    )
-    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
-    options = parser.parse_args(arguments)
-
+def _index(options: argparse.Namespace) -> int:
     from reports.index import write_index
 
     print(f"index: {write_index(options.results)}")
+    return 0
 
 
-def _times(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports times", description="Write how long every finished preset took."
-    )
-    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/times.yaml"))
-    options = parser.parse_args(arguments)
-
+def _times(options: argparse.Namespace) -> int:
     from reports.times import write_times
 
     print(f"times: {write_times(options.results, options.output)}")
+    return 0
 
 
-def _verdicts(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m reports verdicts", description="Print the verdicts of every active preset."
-    )
-    parser.add_argument("results", type=Path, nargs="?", default=Path("results"))
-    folder: Path = parser.parse_args(arguments).results
-
+def _verdicts(options: argparse.Namespace) -> int:
     from reports.claims import evaluate
     from reports.formats import read_json
     from reports.paper import Paper
@@ -141,6 +151,7 @@ def _verdicts(arguments: list[str]) -> None:
     from reports.results import Results
     from reports.terminal import verdict_table
 
+    folder: Path = options.results
     active = folder / "runs.json"
     if not active.is_file():
         raise UserError(f"{active} is missing: run `snakemake`, which writes it")
@@ -150,6 +161,22 @@ def _verdicts(arguments: list[str]) -> None:
         print(f"\n{preset}\n")
         print(verdict_table(evaluate(results, Paper())))
         print(f"\nreport: {results.label(results.root / 'report.html')}")
+    return 0
+
+
+COMMANDS = {  # name: (adds its arguments, does it, what it does)
+    BUILD: (
+        _of_preset,
+        _build,
+        "claims.json, tables/, figures/ and report.html of a preset, from its results",
+    ),
+    "compare": (_of_two, _compare, "a page that sets two results folders side by side"),
+    "export": (_of_export, _export, "a preset's results as an RO-Crate that stands alone"),
+    "verify": (_of_crate, _verify, "check a crate's hashes and recompute its verdicts"),
+    "verdicts": (_of_all, _verdicts, "print the verdicts of every active preset"),
+    "index": (_of_all, _index, "results/index.html, which lists every preset that has a report"),
+    "times": (_of_times, _times, "write how long every finished preset took"),
+}
 
 
 if __name__ == "__main__":

@@ -166,6 +166,18 @@ def ratio_over_teacher(student: Estimate, teacher: Estimate, teachers: Mapping[i
     return exponential(over_teacher(logarithm(student), logarithm(teacher), teachers))
 
 
+def ratio_to_students(other: Estimate, student: Estimate, teachers: Mapping[int, int]) -> Estimate:
+    """other / student, where `other` samples the students' teachers: the inverse of `ratio_over_teacher`."""
+    return exponential(_opposite(over_teacher(logarithm(student), logarithm(other), teachers)))
+
+
+def _opposite(x: Estimate) -> Estimate:
+    """-x."""
+    halves = tuple(Halves(h.id, tuple(-v for v in h.values)) for h in x.halves)
+    values = tuple(-v for v in x.values)
+    return replace(x, value=-x.value, low=-x.high, high=-x.low, values=values, halves=halves)
+
+
 def logarithm(x: Estimate) -> Estimate:
     """The estimate of the logarithm of a positive quantity.
 

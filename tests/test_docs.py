@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
 import shlex
@@ -17,9 +18,12 @@ from packaging.requirements import Requirement
 from marval import __main__ as marval_commands
 from marval.pipeline.preset import load_preset
 from metrics import cli as metrics_commands
+from reports import __main__ as report_commands
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "metrics/README.md"])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "metrics/README.md", ROOT / "config/README.md"]
+)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.M | re.S)
 NAME = re.compile(r"^[A-Z][A-Z0-9_]*$|\.\.\.")  # stands for something: PRESET=NAME, STAGE, ...
@@ -77,7 +81,7 @@ def commands(page: Path) -> list[str]:
     blocks = [body for language, _, body in FENCE.findall(text) if language in ("sh", "bash")]
     lines = [line for body in blocks for line in body.replace("\\\n", " ").splitlines()]
     cells = re.findall(r"^\| (`.+?`) \|", text, re.M)
-    starts = (*SHELL, "make", "marval", "pytest", "python", "snakemake")
+    starts = (*SHELL, "make", "marval", "metrics", "reports", "pytest", "python", "snakemake")
     spans = [span for cell in cells for span in re.findall(r"`([^`]+)`", cell)]
     return [*lines, *(span for span in spans if span.split()[0] in starts and " " in span)]
 
@@ -107,16 +111,14 @@ def split_at(words: list[str], separator: str) -> list[list[str]]:
 
 def check(words: list[str]) -> None:
     match words:
-        case ["python", "-m", "marval", *rest]:
-            options = marval_commands._parser().parse_args(rest)
-            named = getattr(options, "presets", [getattr(options, "preset", None)])
-            check_presets(name for name in named if name)
-        case ["python", "-m", "metrics", *rest]:
-            metrics_commands._parser().parse_args(rest)
-        case ["python", "-m", "reports", "compare" | "index" | "times" | "verdicts" | "verify", *_]:
+        case ["marval" | "metrics" | "reports", "--help"]:
             pass
-        case ["python", "-m", "reports", "export", preset, *_] | ["python", "-m", "reports", preset, *_]:
-            check_presets([preset])
+        case ["python", "-m", "marval", *rest] | ["marval", *rest]:
+            check_named(marval_commands.parser().parse_args(rest))
+        case ["python", "-m", "metrics", *rest] | ["metrics", *rest]:
+            metrics_commands.parser().parse_args(rest)
+        case ["python", "-m", "reports", *rest] | ["reports", *rest]:
+            check_named(report_commands.parser().parse_args(report_commands.with_build(rest)))
         case ["python", "-m", "benchmarks", *_]:
             pass
         case ["make", *rest]:
@@ -129,6 +131,8 @@ def check(words: list[str]) -> None:
                 assert (ROOT / rest[rest.index("--profile") + 1] / "config.yaml").is_file()
         case ["dvc", "repro", address]:
             check_stage(address)
+        case ["dvc", "exp", "run", "-S", setting]:
+            assert (ROOT / setting.partition(":")[0]).is_file(), setting
         case [program, *_]:
             assert program in SHELL, f"{program}: unknown program"
 
@@ -148,6 +152,12 @@ def check_stage(address: str) -> None:
     entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
     items = yaml.safe_load((ROOT / "workflow/runs.yaml").read_text())[entry["foreach"].strip("${}")]
     assert item in items, f"{address}: {stage} has the items {sorted(items)}"
+
+
+def check_named(options: argparse.Namespace) -> None:
+    """The presets among the arguments."""
+    named = getattr(options, "presets", [getattr(options, "preset", None)])
+    check_presets(name for name in named if name)
 
 
 def check_presets(names) -> None:
@@ -220,8 +230,11 @@ def test_the_container_has_a_python_that_the_project_takes_and_sets_up_from_the_
     version = re.search(r"^FROM python:([\d.]+)", recipe, re.M)
     assert version
     assert version[1] in Requirement(f"python{required}").specifier
-    copied = recipe.split("make setup")[0]
-    assert "requirements.txt" in copied
+    packages, whole = recipe.split("make .venv/installed")
+    assert "requirements.txt" in packages
+    # the project is installed from all of its files, and not from the two of the first layer
+    assert whole.index("COPY . .") < whole.index("make setup")
+    assert re.search(r"^LOCKED := \.venv/installed$", (ROOT / "Makefile").read_text(), re.M)
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ".git" not in ignored  # DVC needs a checkout
     assert ".venv" in ignored

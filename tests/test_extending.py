@@ -8,11 +8,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 BLOCK = re.compile(r'^```\w+ (new|add)=(\S+?)(?: after="([^\n]*)")?\n(.*?)^```$', re.M | re.S)
-COPIED = ("marval", "metrics", "reports", "workflow", "dvc.yaml", "params.yaml")
+COPIED = ("console", "marval", "metrics", "reports", "workflow", "dvc.yaml", "params.yaml")
+LONGEST = 150  # lines of a rival's module
 USE = """
 import json, subprocess, sys
 from pathlib import Path
@@ -49,6 +51,9 @@ auxiliary, teacher, noise = torch.randn(3, 5, 4)
 scores = SimpleNamespace(auxiliary=auxiliary, teacher=teacher, noise=noise, weight=torch.ones(5, 1))
 half, whole = (import_module(OBJECTIVES[name].module).terms(scores, Distance.PSEUDO_HUBER) for name in ("half", "gsim"))
 found["objective"] = bool(torch.allclose(half["loss_l2"], whole["loss_l2"] / 2))
+from marval.sampling.settings import SampleVariant
+teacher = {"role": "rival", "model": "teacher", "sampler": "plain", "diffusion_steps": 4, "ar_steps": 8}
+found["sampler"] = SampleVariant(**teacher).sampler
 assert main(["runs"]) == 0 and main(["code"]) == 0
 stage = active_graph().stages["palette@digits"]
 found["stage"] = list(json.loads(stage.code.read_text()))
@@ -85,6 +90,51 @@ def extended(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.parametrize(
+    ("package", "registry"),
+    [
+        ("marval/objectives", "marval/objectives/registry.py"),
+        ("marval/sampling/solvers", "marval/sampling/registry.py"),
+    ],
+)
+def test_a_rival_is_one_module_and_one_line(root: Path, package: str, registry: str) -> None:
+    """By what the page adds; and the modules that are there are no longer than they may be."""
+    blocks = [
+        (kind, path, content)
+        for kind, path, _, content in BLOCK.findall((root / "docs/extending.md").read_text())
+        if path.startswith(f"{package}/") or path == registry
+    ]
+    assert [(kind, path == registry) for kind, path, _ in blocks] == [("new", False), ("add", True)]
+    assert len(blocks[1][2].splitlines()) == 1
+    lengths = {path.name: len(path.read_text().splitlines()) for path in (root / package).glob("*.py")}
+    assert {name for name, length in lengths.items() if length > LONGEST} == set()
+
+
+def test_the_solver_of_the_page_is_ddim(root: Path) -> None:
+    """As it says, run as the reference runs a solver."""
+    import torch
+
+    from marval.sampling.solvers import ddim
+    from marval.sampling.solvers.levels import even_levels
+    from marval.sampling.token_samplers import SolverChain
+
+    (code,) = (
+        c for _, path, _, c in BLOCK.findall((root / "docs/extending.md").read_text()) if "solvers/" in path
+    )
+    plain = ModuleType("plain")
+    exec(code, plain.__dict__)
+    start = torch.randn(3, 4, dtype=torch.float64)
+
+    def head(x: torch.Tensor, t: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        return torch.cat([torch.tanh(x + z), x], dim=-1)
+
+    ends = [
+        SolverChain(solver, even_levels(5, 900))(head, start / 2, None, 1.0, start, start[None, :0])
+        for solver in (plain, ddim)
+    ]
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-12, atol=0)
+
+
 @pytest.mark.slow
 def test_what_the_page_adds_works(extended: Path) -> None:
     done = subprocess.run(
@@ -98,6 +148,7 @@ def test_what_the_page_adds_works(extended: Path) -> None:
     assert found["judge"] == ["second_clip_score", [2]]
     assert found["source"] == [40, [1, 32, 32, 3]]
     assert found["objective"] is True
+    assert found["sampler"] == "plain"
     assert found["stage"] == ["marval/artifacts.py", "marval/stages/palette.py"]
     assert len(found["palette"]) == 3
     assert found["claim"] == "not attempted"

@@ -93,6 +93,21 @@ def test_imports_run_one_way(root, package):
     assert seen, f"{package} has no module"
 
 
+def test_only_commands_know_the_console(root):
+    """It prints and parses; libraries and stages do not, so that each package can be used without it."""
+    for path in modules(root):
+        names = {
+            name
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [alias.name for alias in node.names] if isinstance(node, ast.Import)
+                else [node.module] if isinstance(node, ast.ImportFrom) else []
+            )
+        }  # fmt: skip
+        assert "console" not in names or path.name in ("__main__.py", "cli.py"), path
+    assert not imported(root / "console/__init__.py")
+
+
 def test_every_package_of_the_method_has_its_rule(root):
     single = {
         "marval.batches",

@@ -30,6 +30,7 @@ from marval.weights import path_of
 from metrics.judges.section import weights_of
 
 PARAMS = Path("params.yaml")
+PRESETS_KEY = "presets"  # the only one of params.yaml
 RUNS = Path("workflow/runs.yaml")
 HEADER = "# Written by `python -m marval runs` from params.yaml and the presets; edit those instead.\n"
 
@@ -56,9 +57,15 @@ Item = dict[str, Any]
 def active_presets() -> list[str]:
     """The list `presets` of params.yaml."""
     content = _params()
-    names = content.get("presets") if isinstance(content, dict) else None
+    names = content.get(PRESETS_KEY) if isinstance(content, dict) else None
     if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
         raise UserError(f"{PARAMS}: presets must be a list of names, such as [digits], not {shown(names)}")
+    if others := sorted(str(key) for key in content if key != PRESETS_KEY):
+        # where a setting lands that is given to `dvc exp run -S` without a file
+        raise UserError(
+            f"{PARAMS} has {shown(others[0])} beside {PRESETS_KEY}, which would change nothing: settings are in presets, "
+            "for an experiment `dvc exp run -S workflow/presets/NAME.yaml:SECTION.KEY=VALUE`"
+        )
     return names
 
 

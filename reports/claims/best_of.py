@@ -6,7 +6,8 @@ from typing import Any
 
 from reports.claims.as_good import finding, tolerance
 from reports.claims.compare import DIVERSITY, Comparison
-from reports.claims.model import Claim, Part, above
+from reports.claims.frontier import is_training_reward
+from reports.claims.model import NON_INFERIORITY, Claim, Part, above
 from reports.intervals import difference
 from reports.methods import Family, of_family, settings_timed
 from reports.paper import Paper
@@ -16,7 +17,10 @@ from reports.roles import Role
 
 
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
-    """Unseen judges and diversity, against each best of n that takes no longer in some timed regime."""
+    """Unseen judges and diversity, seed by seed, against each best of n that takes no longer in some timed regime.
+
+    All parts have to hold, each at its own level; one that fails decides at its level over their number (`combined`).
+    """
     return finding(entry, results, paper, _parts(entry, results))
 
 
@@ -24,16 +28,21 @@ def _parts(entry: dict[str, Any], results: Results) -> list[Part]:
     tuned = results.roles.the(Role.REINFORCED)
     rivals = [v for v in of_family(results, Family.BEST) if _in_time(entry, results, v, tuned)]
     gain, diversity = (tolerance(entry, name) for name in ("gain", "diversity_ratio"))
+    judges = [name for name in entry["judges"] if not is_training_reward(results, tuned, name)]
+    if not judges:
+        return []
     made = []
     for rival in rivals:
         made += [
             Comparison(
                 f"{results.title(judge)} above {rival}", judge, tuned, rival, above, gain, difference
             ).part(results)
-            for judge in entry["judges"]
+            for judge in judges
         ]
         name = f"as diverse as {rival}"
-        made.append(Comparison(name, DIVERSITY, tuned, rival, above, diversity).part(results))
+        made.append(
+            Comparison(name, DIVERSITY, tuned, rival, above, diversity, level=NON_INFERIORITY).part(results)
+        )
     return made
 
 

@@ -35,12 +35,13 @@ class Held:
         """`sentence` says what was measured; `trouble`, why it decides nothing."""
         upper = self.rule is below
         verdict = self.rule(estimate, self.bound, self.level)
-        p = estimate.p_above(self.bound) if upper else estimate.p_below(self.bound)
         why = f"{sentence}, required {'below' if upper else 'above'} {limit(self.bound)}"
         if trouble:
             verdict, why = Verdict.INCONCLUSIVE, f"{why}; not decided because {trouble}"
         elif not estimate.has_interval:
             why += "; not decided because a value has no interval"
+        decides = estimate.has_interval and not trouble
+        p_above, p_below = estimate.p_above(self.bound), estimate.p_below(self.bound)
         return Part(
             self.name,
             verdict,
@@ -49,10 +50,11 @@ class Held:
             self.bound,
             self.control,
             files,
-            p if estimate.has_interval else None,
-            self.level,
-            power_of(estimate, self.bound, self.level, upper) if estimate.has_interval else "",
-            -1 if upper else 1,
+            p_fails=(p_above if upper else p_below) if decides else None,
+            p_holds=(p_below if upper else p_above) if decides else None,
+            level=self.level,
+            power=power_of(estimate, self.bound, self.level, upper) if estimate.has_interval else "",
+            side=-1 if upper else 1,
         )
 
     def missing(self, why: str) -> Part:

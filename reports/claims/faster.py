@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from reports.claims.as_good import as_good, finding, tolerance, verdict
-from reports.claims.model import Claim, Part, Verdict, above
-from reports.intervals import ratio
-from reports.methods import Family, of_family, settings_timed
+from reports.claims.as_good import Rival, files_of, finding, judged, rivals_in, tolerance, training_free
+from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict
+from reports.methods import settings_timed
 from reports.paper import Paper
 from reports.regimes import timed
 from reports.results import Results
@@ -18,42 +16,47 @@ from reports.wording import interval, limit, seconds
 
 
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
-    """One for each regime; every rival counts that is not clearly worse, so that doubt never makes the student look faster."""
-    return finding(entry, results, paper, _parts(entry, results))
+    """One part for each regime: `judged` says when it holds and when it fails.
+
+    The factor is over the fastest rival that is not clearly worse, so that doubt never makes the student look faster; and a rival
+    of doubtful quality refutes nothing.
+    """
+    regimes = settings_timed(results) if training_free(results) else []
+    return finding(entry, results, paper, [_part(entry, results, *regime) for regime in regimes])
 
 
-def _parts(entry: dict[str, Any], results: Results) -> list[Part]:
-    student = results.roles.the(Role.STUDENT)
-    rivals = [v for v in of_family(results, Family.TEACHER, Family.TRAINING_FREE) if results.metrics.get(v)]
-    found = {rival: as_good(entry, results, rival, student) for rival in rivals}
-    left = [rival for rival in rivals if verdict(found[rival]) is not Verdict.NOT_REPRODUCED]
-    files = tuple(file for rival in left for part in found[rival] for file in part.files)
-    shown = [rival for rival in left if verdict(found[rival]) is Verdict.REPRODUCED]
+def _part(entry: dict[str, Any], results: Results, batch: int, mode: str) -> Part:
     bound = tolerance(entry, "speedup")
-    made = [
-        _part(results, student, left, shown, batch, mode, bound) for batch, mode in settings_timed(results)
-    ]
-    return [part if part.estimate is None else _with(part, files) for part in made] if rivals else []
-
-
-def _part(
-    results: Results, student: str, left: list[str], shown: list[str], batch: int, mode: str, bound: float
-) -> Part:
-    name = f"batch {batch}, {mode}"
-    own = timed(results, student, batch, mode)
-    rows = {rival: row for rival in left if (row := timed(results, rival, batch, mode))}
-    if own is None or not rows:
-        why = "no training-free rival of the student's quality was timed beside it"
-        return Part(name, Verdict.NOT_ATTEMPTED, why, None, bound)
-    fastest = min(rows, key=lambda rival: rows[rival].estimate.value)
-    times = ratio(rows[fastest].estimate, own.estimate)
-    sure = "shown to be as good" if fastest in shown else "not shown to be worse"
+    none = Part(f"batch {batch}, {mode}", Verdict.NOT_ATTEMPTED, "", None, bound, level=NON_INFERIORITY)
+    own = timed(results, results.roles.the(Role.STUDENT), batch, mode)
+    # so many times faster is a rival's time over the student's, which a match keeps below the bound
+    rivals = rivals_in(entry, results, batch, mode, own, bound) if own else []
+    left = [rival for rival in rivals if not rival.is_worse]
+    if own is None or not left:
+        return replace(none, why="no training-free rival of the student's quality was timed beside it")
+    judgement = judged(rivals)
+    shown = _shown(left, judgement.verdict, judgement.match)
+    times = shown.time.estimate
+    assert times is not None
+    sure = all(part.verdict is Verdict.REPRODUCED for part in shown.quality)
     why = (
-        f"the fastest rival {sure}, {fastest}, takes {seconds(rows[fastest].estimate.value)} for an image and the student "
-        f"{seconds(own.estimate.value)}: {interval(times)} times, required above {limit(bound)}"
+        f"the fastest rival {'shown to be as good' if sure else 'not shown to be worse'}, {shown.name}, takes "
+        f"{seconds(shown.seconds)} for an image and the student {seconds(own.estimate.value)}: {interval(times)} times, "
+        f"required above {limit(bound)}"
     )
-    return Part(name, above(times, bound), why, times, bound, files=(own.file,))
+    return replace(
+        none,
+        verdict=judgement.verdict,
+        why=why,
+        estimate=times,
+        files=files_of(left),
+        p_fails=judgement.p_fails,
+        side=1,
+    )
 
 
-def _with(part: Part, files: tuple[Path, ...]) -> Part:
-    return replace(part, files=tuple(dict.fromkeys((*part.files, *files))))
+def _shown(left: list[Rival], verdict: Verdict, match: Rival | None) -> Rival:
+    """The rival that decided: the match, the fastest that is not beaten, or the fastest."""
+    if verdict is Verdict.NOT_REPRODUCED and match:
+        return match
+    return min([r for r in left if not r.is_beaten] or left, key=lambda rival: rival.seconds)

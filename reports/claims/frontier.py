@@ -31,7 +31,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     """Every unseen judge has to be above the frontier; other fine-tuned models stand beside."""
     tuned = results.roles.the(Role.REINFORCED)
     margin = float(entry["tolerances"]["gain"]["value"])
-    judges = [name for name in entry["judges"] if not _is_training_reward(results, tuned, name)]
+    judges = [name for name in entry["judges"] if not is_training_reward(results, tuned, name)]
     parts = [_part(results, tuned, name, margin) for name in judges]
     return Claim(
         entry,
@@ -48,7 +48,8 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     )
 
 
-def _is_training_reward(results: Results, tuned: str, judge: str) -> bool:
+def is_training_reward(results: Results, tuned: str, judge: str) -> bool:
+    """Whether a model was fine-tuned to please this judge, which then says nothing."""
     row = results.metric(tuned, judge)
     return bool(row and row.is_training_reward)
 

@@ -2,64 +2,59 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from reports.claims.as_good import as_good, finding, tolerance, verdict
-from reports.claims.model import Claim, Part, Verdict
-from reports.methods import Family, of_family, settings_timed
+from reports.claims.as_good import Rival, files_of, finding, judged, rivals_in, tolerance, training_free
+from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict
+from reports.methods import settings_timed
 from reports.paper import Paper
 from reports.regimes import timed
 from reports.results import Results
 from reports.roles import Role
 
-# the finding says that no rival is as good: one that is refutes it
-REVERSED = {
-    Verdict.REPRODUCED: Verdict.NOT_REPRODUCED,
-    Verdict.NOT_REPRODUCED: Verdict.REPRODUCED,
-    Verdict.INCONCLUSIVE: Verdict.INCONCLUSIVE,
-}
-
 
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
-    """One for each regime."""
-    return finding(entry, results, paper, _parts(entry, results))
+    """One part for each regime: `judged` says when it holds and when it fails."""
+    regimes = settings_timed(results) if training_free(results) else []
+    return finding(entry, results, paper, [_part(entry, results, *regime) for regime in regimes])
 
 
-def _parts(entry: dict[str, Any], results: Results) -> list[Part]:
+def _part(entry: dict[str, Any], results: Results, batch: int, mode: str) -> Part:
     student = results.roles.the(Role.STUDENT)
-    rivals = [v for v in of_family(results, Family.TEACHER, Family.TRAINING_FREE) if results.metrics.get(v)]
-    return (
-        [_part(entry, results, student, rivals, *regime) for regime in settings_timed(results)]
-        if rivals
-        else []
+    none = Part(f"batch {batch}, {mode}", Verdict.NOT_ATTEMPTED, "", level=NON_INFERIORITY)
+    own = timed(results, student, batch, mode)
+    if own is None:
+        return replace(none, why=f"{student} was not timed")
+    rivals = rivals_in(entry, results, batch, mode, own, tolerance(entry, "time_ratio"))
+    if not rivals:
+        return replace(none, why="no training-free rival was timed")
+    judgement = judged(rivals)
+    in_time = [rival for rival in rivals if not rival.is_slower]
+    if not in_time:
+        why = f"none of the {len(rivals)} training-free rivals makes an image in the student's time"
+        return replace(none, verdict=judgement.verdict, why=why, files=files_of(rivals))
+    shown = _shown(in_time, judgement.verdict, judgement.match)
+    part = next((p for p in shown.quality if p.verdict is Verdict.NOT_REPRODUCED), shown.distance)
+    why = f"rivals that are not clearly slower: {len(in_time)} of {len(rivals)}, among them {shown.name}: {part.why}"
+    return replace(
+        none,
+        verdict=judgement.verdict,
+        why=why,
+        estimate=part.estimate,
+        bound=part.bound,
+        files=files_of(in_time),
+        p_fails=judgement.p_fails,
+        side=None if part.side is None else -part.side,  # the finding holds where the rival's bound is broken
     )
 
 
-def _part(
-    entry: dict[str, Any], results: Results, student: str, rivals: list[str], batch: int, mode: str
-) -> Part:
-    name = f"batch {batch}, {mode}"
-    own = timed(results, student, batch, mode)
-    if own is None:
-        return Part(name, Verdict.NOT_ATTEMPTED, f"{student} was not timed")
-    limit = own.estimate.value * tolerance(entry, "time_ratio")
-    rows = {rival: timed(results, rival, batch, mode) for rival in rivals}
-    within = [rival for rival, row in rows.items() if row and row.estimate.value <= limit]
-    if not within:
-        why = f"none of the {len(rivals)} training-free rivals makes an image in the student's time"
-        return Part(name, Verdict.REPRODUCED, why, files=(own.file,))
-    compared = {rival: as_good(entry, results, rival, student) for rival in within}
-    best = min(within, key=lambda rival: _distance(compared[rival][0]))
-    verdicts = {rival: REVERSED[verdict(found)] for rival, found in compared.items()}
-    order = (Verdict.NOT_REPRODUCED, Verdict.INCONCLUSIVE, Verdict.REPRODUCED)
-    decided = min(verdicts.values(), key=order.index)
-    deciding = best if verdicts[best] is decided else next(r for r in within if verdicts[r] is decided)
-    worse = [part for part in compared[deciding] if part.verdict is Verdict.NOT_REPRODUCED]
-    part = (worse or compared[deciding])[0]
-    why = f"{len(within)} of {len(rivals)} rivals are as fast, among them {deciding}: {part.why}"
-    files = tuple(dict.fromkeys((own.file, *(file for p in compared[deciding] for file in p.files))))
-    return Part(name, decided, why, part.estimate, part.bound, files=files)
+def _shown(in_time: list[Rival], verdict: Verdict, match: Rival | None) -> Rival:
+    """The rival that decided: the match, the best that is not beaten, or the best."""
+    if verdict is Verdict.NOT_REPRODUCED and match:
+        return match
+    return min([r for r in in_time if not r.is_beaten] or in_time, key=_distance)
 
 
-def _distance(part: Part) -> float:
-    return part.estimate.value if part.estimate else float("inf")
+def _distance(rival: Rival) -> float:
+    return rival.distance.estimate.value if rival.distance.estimate else float("inf")

@@ -30,7 +30,8 @@ class Part:
 
     A control is no part of the paper's claim but of its meaning (images must still be recognised, say): one that fails turns
     "reproduced" into "inconclusive". `p_fails`: one-sided p-value of the bound being broken, held to `level`; exact quantities
-    have 0 or 1. `power`: which true values the test tells from the bound, in words.
+    have 0 or 1. `p_holds`: the same of its being kept. Neither is there where nothing may be decided. `power`: which true values
+    the test tells from the bound, in words.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Part:
     control: bool = False
     files: tuple[Path, ...] = ()
     p_fails: float | None = None
+    p_holds: float | None = None
     level: float = TWO_SIDED
     power: str = ""
     side: int | None = None  # 1 if it has to lie above its bound, -1 if below

@@ -24,7 +24,7 @@ from reports.output import write_json, write_text
 from reports.results import Results
 
 PROJECT = Path(__file__).parents[2]
-WORKFLOW = ("Snakefile", "dvc.yaml", "params.yaml", "reports/paper.yaml")
+WORKFLOW = ("workflow/Snakefile", "dvc.yaml", "params.yaml", "reports/paper.yaml")
 
 
 def export(results: Results, output: Path) -> Path:

@@ -27,7 +27,8 @@ class FullScaleTable(Cells):
         )
 
     def _row(self, preset: str) -> dict[str, Any]:
-        claims = [id for id, claim in self.paper.claims.items() if claim["preset"] == preset]
+        tested = self.paper.claims | self.paper.findings
+        claims = [id for id, entry in tested.items() if entry["preset"] == preset]
         return {
             "command": command(preset),
             "fills": "; ".join(self._filled(preset)),

@@ -455,7 +455,7 @@ def test_the_command_ends_with_status_2(folder, tried):
     )
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("metrics: error: ")
 
 
 JSON = st.recursive(

@@ -176,3 +176,4 @@ def test_images_that_are_copied_are_missed_by_the_stage_that_copies_them_alone(r
     (missing,) = folder.missing()
     assert missing.path == Path("no/such/folder/train")
     assert "prepare.folder" in missing.remedy
+    assert "`mkdir -p no/such && ln -s /path/to/images no/such/folder`" in missing.remedy

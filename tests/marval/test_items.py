@@ -36,6 +36,15 @@ def test_active_presets_must_be_a_list(folder, content):
         items.active_presets()
 
 
+def test_a_setting_that_lands_in_params_is_refused_and_its_place_named(folder):
+    """Where `dvc exp run -S` puts one that comes without a file."""
+    (folder / "params.yaml").write_text("presets: [smoke]\nteacher: {steps: 3}\n")
+    with pytest.raises(
+        UserError, match=r"params\.yaml has 'teacher' .* -S workflow/presets/NAME\.yaml:SECTION\.KEY=VALUE"
+    ):
+        items.active_presets()
+
+
 def test_lists_follow_variants_and_seeds(folder):
     path = folder / "workflow/presets/smoke.yaml"
     spoil(path, "seeds: [0]", "seeds: [0, 1]")

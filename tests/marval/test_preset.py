@@ -5,7 +5,9 @@ import shutil
 import pytest
 
 from marval.errors import UserError
+from marval.objectives.registry import OBJECTIVES
 from marval.pipeline.preset import load_preset
+from marval.sampling.settings import InnerSampling, Role
 
 
 @pytest.fixture
@@ -48,6 +50,38 @@ def test_full_digits_differ_in_seeds_and_variants_alone(root, monkeypatch):
         ours, theirs = getattr(plain, section), getattr(full, section)
         assert ours.training == theirs.training
         assert ours.variants.items() <= theirs.variants.items()
+
+
+def inner(variant):
+    """The settings of a variant that the preset `latency` has."""
+    return variant.model_dump(include=set(InnerSampling.model_fields))
+
+
+def test_rivals_without_training_are_timed_at_every_size(root, monkeypatch):
+    """Each in the preset's own `speed`, and in `latency`, whose AR steps are those of a regime; larger models guide more."""
+    monkeypatch.chdir(root)
+    timed = load_preset("latency").latency.variants
+    guidances = {"imagenet256-base": 2.9, "imagenet256-large": 3.0, "imagenet256-huge": 3.2}
+    for name, guidance in guidances.items():
+        preset = load_preset(name)
+        rivals = {n: v for n, v in preset.variants.items() if v.role is Role.RIVAL and v.model == "teacher"}
+        assert {"ddim", "dpm-solver", "unipc"} <= {v.sampler for v in rivals.values()}
+        assert rivals.keys() <= set(preset.speed.variants)
+        assert {v.guidance for v in rivals.values()} == {guidance}
+        whole = {n: inner(v) | {"guidance": 2.9} for n, v in rivals.items() if v.ar_steps == 64}
+        assert whole == {n: inner(v) for n, v in timed.items() if v.role is Role.RIVAL}
+
+
+def test_objectives_differ_in_the_objective_alone(root, monkeypatch):
+    """F3 at full scale: students that are sampled alike, and no teacher, so that no claim of the paper is tested by the way."""
+    monkeypatch.chdir(root)
+    preset = load_preset("imagenet256-rivals")
+    trained = preset.distill.variants
+    assert {v.objective for v in trained.values()} == set(OBJECTIVES)
+    assert {v.role for v in preset.variants.values()} == {Role.STUDENT, Role.RIVAL, Role.ABLATION}
+    sampled = [v.model_dump(exclude={"role", "model"}) for v in preset.variants.values()]
+    assert all(settings == sampled[0] for settings in sampled)
+    assert not preset.reinforce.variants
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_user_errors_are_one_line_and_status_2(folder: Path) -> None:
     done = subprocess.run([sys.executable, *command.split()], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines() == [done.stderr.strip()]
-    assert done.stderr.startswith("error: ")
+    assert done.stderr.startswith("metrics: error: ")
     assert "none.npz: no such file" in done.stderr
 
 

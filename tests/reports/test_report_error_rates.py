@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from reports.claims.as_good import Rival, judged
 from reports.claims.compare import Held
 from reports.claims.frontier import _excess
 from reports.claims.model import NON_INFERIORITY, TWO_SIDED, Part, Verdict, above, below, combined
@@ -220,3 +221,65 @@ def test_a_model_on_the_frontier_is_not_above_it() -> None:
     )  # the interpolation is straight, the frontier bent
     assert rates(frontier, 2.0, above, 0.0, TWO_SIDED)[Verdict.REPRODUCED] > 0.9
     assert rates(frontier, -2.0, above, 0.0, TWO_SIDED)[Verdict.NOT_REPRODUCED] > 0.9
+
+
+def rivals(rng: np.random.Generator, *truths: tuple[float, float, float]) -> list[Rival]:
+    """Of true (distance, diversity, time), each a ratio to one student's; all share the error of that student."""
+    errors, bounds = (0.05, 0.05, 0.01), (BOUND, 0.85, 1.0)
+    shared = rng.normal(0, errors)
+    found = []
+    for truth in truths:
+        logs = np.log(truth) + (shared + rng.normal(0, errors)) / math.sqrt(2)
+        distance, diversity, time = (
+            Held("part", rule, bound, NON_INFERIORITY / 3).part(
+                exponential(Estimate(x, x - 1.96 * error, x + 1.96 * error)), "measured", ()
+            )
+            for x, error, rule, bound in zip(logs, errors, (below, above, below), bounds, strict=True)
+        )
+        found.append(Rival("rival", distance, diversity, time, 1.0))
+    return found
+
+
+def judgements(*truths: tuple[float, float, float]) -> dict[Verdict, float]:
+    rng = np.random.default_rng(0)
+    found = [judged(rivals(rng, *truths)).verdict for _ in range(REPETITIONS)]
+    return {verdict: found.count(verdict) / REPETITIONS for verdict in Verdict}
+
+
+GOOD, FAR, SLOW = (0.9, 1.2, 0.8), (1.8, 1.0, 0.8), (0.9, 1.0, 1.2)
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [(BOUND, 0.85, 1.0), (0.8, 1.2, 1.0), (BOUND, 1.2, 0.8)],  # at the bounds of all, of time, of distance
+)
+def test_a_rival_that_matches_is_beaten_as_rarely_as_stated(truth: tuple[float, float, float]) -> None:
+    """That others are beaten does not matter."""
+    found = judgements(truth, FAR, SLOW)
+    assert found[Verdict.REPRODUCED] <= accepted(NON_INFERIORITY), found
+
+
+@pytest.mark.parametrize(
+    "truths",
+    [[(BOUND, 1.2, 0.8)] * 6, [(0.8, 1.2, 1.0)] * 6, [(BOUND, 1.2, 0.8), (0.8, 1.2, 1.0)] * 3],
+)
+def test_many_rivals_that_do_not_match_refute_as_rarely_as_stated(
+    truths: list[tuple[float, float, float]],
+) -> None:
+    """Six, each at the edge of what a match may be."""
+    rng = np.random.default_rng(0)
+    drawn = [rivals(rng, *truths) for _ in range(REPETITIONS)]
+    refuted = [judged(found).verdict is Verdict.NOT_REPRODUCED for found in drawn]
+    assert sum(refuted) / REPETITIONS <= accepted(NON_INFERIORITY)
+    alone = [any(worst(rival) <= NON_INFERIORITY for rival in found) for found in drawn]
+    assert sum(alone) / REPETITIONS > accepted(NON_INFERIORITY)  # what it would be without the correction
+
+
+def worst(rival: Rival) -> float:
+    """The largest p-value of what a match has to be."""
+    return max(part.p_holds or 0.0 for part in (*rival.quality, rival.time))
+
+
+def test_rivals_are_judged_either_way() -> None:
+    assert judgements(FAR, SLOW, FAR)[Verdict.REPRODUCED] > 0.9
+    assert judgements(GOOD, SLOW, FAR)[Verdict.NOT_REPRODUCED] > 0.9

@@ -130,6 +130,27 @@ def test_doubt_about_a_rival_is_not_to_the_students_favour(world: World) -> None
     assert "not shown to be worse, teacher-4" in found.why
 
 
+def test_a_rival_of_doubtful_quality_refutes_nothing(world: World) -> None:
+    """However fast it is."""
+    world.means["teacher-4"] |= {"frechet_distance": 0.9 * 1.18, "within_class_variance": 5.1}
+    world.seconds["teacher-4"] = 0.005
+    assert world.finding("F1").verdict is Verdict.INCONCLUSIVE
+    assert world.finding("F2").verdict is Verdict.INCONCLUSIVE
+
+
+def test_rivals_are_compared_over_all_students_of_their_teacher(world: World) -> None:
+    """The teacher has one seed, the students three: that they differ is part of the interval."""
+    world.settings["teacher_seeds"] = [0, 0, 0]
+    results = world.results()
+    for name in ("teacher-100", "teacher-4", "unipc-4", "ddim-1"):
+        made_up.write_metrics(world.root, name, world.means[name], seeds=[0])
+    results = Results.open("made-up", results.root)
+    found = next(f for f in find(results, Paper()) if f.id == "F2")
+    assert found.estimate is not None
+    assert "3 distillations of 1 given teacher" in found.estimate.how
+    assert len(found.estimate.values) == 3
+
+
 def test_without_a_good_rival_nothing_is_decided(world: World) -> None:
     for name in world.means:
         if name.startswith(("teacher", "unipc")):
@@ -183,6 +204,19 @@ def test_reward_fine_tuning_against_best_of_n(world: World) -> None:
     assert world.finding("F5").verdict is Verdict.NOT_ATTEMPTED  # none takes as little time
 
 
+def test_the_training_reward_is_no_judge_of_best_of_n(world: World) -> None:
+    results = world.results()
+    path = world.root / "metrics/marval-rl.json"
+    rows = json.loads(path.read_text())
+    for row in rows:
+        if row["metric"] == "image_reward":
+            row["protocol"]["role"] = "training reward"
+    path.write_text(json.dumps(rows))
+    results = Results.open("made-up", results.root)
+    found = next(f for f in find(results, Paper()) if f.id == "F5")
+    assert list(verdicts(found)) == ["CLIP score above best-of-2", "as diverse as best-of-2"]
+
+
 def test_presets_without_rivals_decide_nothing_about_them(project: Path) -> None:
     found = {claim.id: claim.verdict for claim in find(made_up.opened(project), Paper())}
     assert {found[id] for id in ("F1", "F2", "F3", "F5")} == {Verdict.NOT_ATTEMPTED}
@@ -223,6 +257,17 @@ def test_findings_are_on_the_page_and_in_a_file(world: World) -> None:
     assert 'id="beyond"' in page
     assert 'id="claim-F3"' in page
     assert "LazyMAR-H" in page
+
+
+def test_published_figures_of_rivals_stand_in_their_own_table_alone(world: World) -> None:
+    """Other figures change that table, and no other table, verdict or number."""
+    results, papers = world.results(), (Paper(), Paper())
+    for row in papers[1].content["rivals"]["rows"]:
+        row |= {"fid": 0.01, "inception_score": 999.0, "speedup": "1000"}
+    first, second = (all_tables(results, paper, Provenance(results)) for paper in papers)
+    changed = {name for name in first if not first[name].frame.equals(second[name].frame)}
+    assert changed == {"rivals"}
+    assert find(results, papers[0]) == find(results, papers[1])
 
 
 def test_published_figures_of_rivals_have_their_sources() -> None:

@@ -40,9 +40,12 @@ CHANGES = {
     "encode": {"mirror": True},
     "judges": {
         kind: {"name": f"folder-{kind}", "steps": 3} for kind in ("cnn", "clip", "image_reward", "pick_score")
-    },
+    }
+    | {"efficientnet": {"enlarged": 32}},
+    "inpaint": {"variants": []},
     "evaluate": {"distances": {"inception_splits": 2}, "half_samples": 4},
 }
+KEPT = ("teacher-4", "marval", "marval-rl")
 
 
 def preset(smoke: dict) -> dict:
@@ -51,7 +54,10 @@ def preset(smoke: dict) -> dict:
     teacher["model"] = {**teacher["model"], "classes": len(CLASSES)}
     distill = {**smoke["distill"], "training": {**smoke["distill"]["training"], "steps": 1, "batch": 4}}
     sample = {**smoke["sample"], "images": 40, "batch": 20}
-    return {**smoke, **CHANGES, "teacher": teacher, "distill": distill, "sample": sample}
+    variants = {name: smoke["variants"][name] for name in KEPT}
+    speed = {**smoke["speed"], "variants": ["teacher-4", "marval"], "batches": [1]}
+    changed = {"teacher": teacher, "distill": distill, "sample": sample, "variants": variants, "speed": speed}
+    return {**smoke, **CHANGES, **changed}
 
 
 def make_images(folder) -> None:

@@ -121,6 +121,21 @@ def test_one_parameter_reruns_the_stages_that_read_it(copy, old, new, changed):
     assert direct & changed
 
 
+def test_experiments_of_dvc_set_what_a_preset_has_and_nothing_in_params(fresh, tmp_path):
+    checkout = fresh.copy(tmp_path / "marval")
+    for key in ("user.name", "user.email"):
+        checkout.run("git", "config", key, "test@example.org")
+    setting = "workflow/presets/smoke.yaml:prepare.seed=3"
+    checkout.run("dvc", "exp", "run", "-S", setting, "settings@smoke")
+    settings = json.loads((checkout.path / "results/smoke/settings.json").read_text())
+    assert settings["prepare"]["seed"] == 3
+    assert "seed: 3" in (checkout.path / "workflow/presets/smoke.yaml").read_text()
+    done = checkout.run("dvc", "exp", "run", "-S", "+teacher.steps=3", "runs", check=False)
+    assert done.returncode
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("marval: error: ")]
+    assert "-S workflow/presets/NAME.yaml:SECTION.KEY=VALUE" in line
+
+
 def test_changing_rl_reruns_rl_alone(copy):
     before = {p: p.read_bytes() for p in (copy.path / "results/smoke/models").rglob("*.safetensors")}
     copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2,", "{start: marval, steps: 3,")

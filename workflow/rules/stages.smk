@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(workflow.basedir)))
+sys.path.insert(0, str(Path(workflow.basedir).parent))
 # stage commands say `dvc` and `python`: those of this very environment, also where it is not activated
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)]))
 
@@ -104,7 +104,10 @@ def rule_of(stage, graph, presets, settings, changed):
     return StageRule(
         address=stage.address,
         # an ancient input keeps Snakemake from looking whether anything else is new
-        inputs=[*(str(path) if changed else ancient(str(path)) for path in made), stamp(stage.address, changed)],
+        inputs=[
+            *(str(path) if changed else ancient(str(path)) for path in made),
+            stamp(stage.address, changed),
+        ],
         outputs=[str(path) for path in stage.outputs],
         threads=workflow.cores or 1 if stage.meta.get(ALONE) else threads,
         log=f"logs/dvc/{stage.address}.log",
@@ -128,7 +131,8 @@ def stamp(address, changed):
     return str(path)
 
 
-GPUS = gpus.visible() if workflow.is_main_process else []  # on a cluster the job's GPUs are given by the cluster
+# on a cluster the job's GPUs are given by the cluster
+GPUS = gpus.visible() if workflow.is_main_process else []
 os.environ.update({gpus.VARIABLE: ",".join(GPUS)})
 
 
@@ -173,7 +177,9 @@ def end_incomplete(lacking, done):
     """
     if lacking and not workflow.dag_settings.targets:
         total = len(done) + len(lacking)
-        sys.stderr.write(f"\n{message(lacking, total)}\nmarval: everything else is made; the same command goes on from here\n")
+        sys.stderr.write(
+            f"\n{message(lacking, total)}\nmarval: everything else is made; the same command goes on from here\n"
+        )
         sys.exit(1)
 
 
@@ -182,8 +188,14 @@ def marked(out):
     path = Path(out)
     flagged = out if path.suffix else directory(out)
     if path.name == "report.html":
-        return report(flagged, caption="workflow/report/report.rst", category="Report", subcategory=path.parent.name)
+        return report(flagged, caption="report/report.rst", category="Report", subcategory=path.parent.name)
     if path.suffix == ".png" and path.parent.name == "samples":
         labels = {"variant": path.stem}
-        return report(flagged, caption="workflow/report/samples.rst", category="Samples", subcategory=path.parent.parent.name, labels=labels)
+        return report(
+            flagged,
+            caption="report/samples.rst",
+            category="Samples",
+            subcategory=path.parent.parent.name,
+            labels=labels,
+        )
     return flagged

@@ -58,12 +58,13 @@ class ImageFolder(FileSource):
     def missing(self) -> list[Missing]:
         if (self._root / "train").is_dir():
             return []
+        link = f"mkdir -p {Path(self.folder).parent} && ln -s /path/to/images {self.folder}"
         return [
             Missing(
                 path=self._root / "train",
                 what="training images, train/CLASS/IMAGE",
                 source="ImageNet: https://image-net.org, after registration",
-                remedy=f"link the folder of images, `ln -s /path/to/images {self.folder}`, or change prepare.folder",
+                remedy=f"link the folder of images, `{link}`, or change prepare.folder",
             )
         ]
 

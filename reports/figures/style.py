@@ -95,9 +95,10 @@ def finish(figure: Figure, id: str, caption: str, description: str) -> Drawing:
     """Render to SVG and PNG; the same content gives the same bytes."""
     svg, png = io.StringIO(), io.BytesIO()
     FigureCanvasSVG(figure)  # whose widths of text the layout is made for
-    engine = figure.get_layout_engine()
-    assert engine
-    engine.execute(figure)  # once: saving would do it twice for each file, and it takes longer than drawing
+    if engine := figure.get_layout_engine():
+        engine.execute(
+            figure
+        )  # once: saving would do it twice for each file, and it takes longer than drawing
     figure.set_layout_engine("none")
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=130, metadata={"Software": None})

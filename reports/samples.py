@@ -21,7 +21,7 @@ SHOWN = 8  # images of a showcase
 STRIP = 9  # moments of one unmasking order; style.css has a rule for each
 FRONT = 5  # images in a row of the first screen
 SHEET = 10  # images in a row of a class's sheet
-SHEET_IMAGES = 100  # of a class on its sheet, the first ones: all would be too much for a page
+SHEET_IMAGES = 50  # of a class on its sheet, the first ones: all would be too much for a page
 SHEETS = 20  # classes that have one
 
 

@@ -88,7 +88,12 @@ def render(
             ],
             galleries=_galleries(galleries),
             sheets=[
-                {"label": s.label, "name": s.name, "pictures": list(map(_picture, s.pictures))}
+                {
+                    "label": s.label,
+                    "name": s.name,
+                    "each": s.each,
+                    "pictures": list(map(_picture, s.pictures)),
+                }
                 for s in sheets
             ],
             student=student,

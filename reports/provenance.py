@@ -50,6 +50,15 @@ def check_recorded(results: Results) -> None:
 
     What is not there is for the report to say; what it does not read is not looked at.
     """
+    if difference := unlike_recorded(results, UNREAD):
+        raise UserError(f"{difference}: run `snakemake`, which restores it or makes it again")
+
+
+def unlike_recorded(results: Results, unread: tuple[str, ...]) -> str:
+    """The first result that differs from what its record says, in words; empty if none does.
+
+    Folders in `unread` and what is not there are not looked at.
+    """
     recorded = {
         path: (str(value), record)
         for record in results.records
@@ -57,13 +66,14 @@ def check_recorded(results: Results) -> None:
     }
     for path, (value, record) in recorded.items():
         file = results.root.joinpath(*Path(path).parts[2:])  # results/PRESET/...
-        if file.relative_to(results.root).parts[0] in UNREAD or not file.exists():
+        if file.relative_to(results.root).parts[0] in unread or not file.exists():
             continue
         if (found := md5(file)) != value:
-            raise UserError(
-                f"{results.label(file)} is not what {record.stage} made (md5 {found}, {results.label(record.file)} has {value}): "
-                "run `snakemake`, which restores it or makes it again"
+            return (
+                f"{results.label(file)} is not what {record.stage} made "
+                f"(md5 {found}, {results.label(record.file)} has {value})"
             )
+    return ""
 
 
 def _names(record: Record, file: Path, label: str) -> bool:

@@ -21,7 +21,8 @@ SHOWN = 8  # images of a showcase
 STRIP = 9  # moments of one unmasking order; style.css has a rule for each
 FRONT = 5  # images in a row of the first screen
 SHEET = 10  # images in a row of a class's sheet
-WHOLE = 3000  # a variant's images that are embedded whole, if they are small ones
+SHEET_IMAGES = 50  # of a class on its sheet, the first ones: all would be too much for a page
+SHEETS = 20  # classes that have one
 
 
 @dataclass
@@ -37,10 +38,11 @@ class Gallery:
 
 @dataclass
 class Sheet:
-    """Every image of one class, a picture for each variant."""
+    """The first images of one class, a picture for each variant; `each` says how many of how many."""
 
     label: int
     name: str
+    each: str
     pictures: list[Picture]
 
 
@@ -77,23 +79,29 @@ def one_of_each_class(results: Results, variants: list[str]) -> tuple[dict[str, 
 
 
 def sheets(results: Results, paper: Paper) -> list[Sheet]:
-    """All images of each class of the compared models, first seed; none where they are too large or too many for a page."""
+    """The first images of each class of the compared models, first seed; none where they are too large or of too many classes."""
     variants = [v for v in _wanted(results, paper) if v != REAL]
     keys = _read_keys(results, variants)
-    if not keys or max(map(len, keys.values())) > WHOLE:
+    if not keys or max(len(np.unique(rows[:, 2])) for rows in keys.values()) > SHEETS:
         return []
     found: dict[int, Sheet] = {}
     for variant, rows in keys.items():
-        own = np.flatnonzero(rows[:, 0] == rows[:, 0].min())
+        places = np.flatnonzero(rows[:, 0] == rows[:, 0].min())
+        places = places[np.argsort(rows[places, 1], kind="stable")]
+        of_class = {label: places[rows[places, 2] == label] for label in np.unique(rows[places, 2]).tolist()}
+        own = np.concatenate([group[:SHEET_IMAGES] for group in of_class.values()])
         images = _read_images(results, variant, own)
         if images is None or max(images.shape[1:3]) > LOSSLESS:
             continue
         labels = rows[own, 2]
-        for label in np.unique(labels).tolist():
+        for label, group in of_class.items():
             name = _class_names(results, np.array([[0, 0, label]]))[0]
             shown = images[labels == label]
-            alt = f"All {len(shown)} samples of {variant} of class {name}"
-            sheet = found.setdefault(label, Sheet(label, name, []))
+            each = (
+                f"the first {len(shown)} of {len(group)} images" if len(shown) < len(group) else "every image"
+            )
+            sheet = found.setdefault(label, Sheet(label, name, each, []))
+            alt = f"Samples of {variant} of class {name}: {each} of the first seed"
             sheet.pictures.append(grid(shown, SHEET, alt, variant, gap=1))
     return [found[label] for label in sorted(found)]
 

@@ -3,6 +3,7 @@
     CRATE/results/PRESET/   the results as they are, without what only training needs (weights, latents, images of training)
     CRATE/workflow/         the workflow, the preset and the paper's numbers, as they were when the crate was made
     CRATE/cards/            a card for each trained model, and one for the data
+    CRATE/README.md         what it is, and how to verify it
     CRATE/compute.csv       hardware, time and operations, in the order of CVPR's compute reporting form
     CRATE/ro-crate-metadata.json
 
@@ -18,13 +19,11 @@ from pathlib import Path
 from reports.errors import UserError
 from reports.export.cards import cards
 from reports.export.compute import compute
-from reports.export.crate import METADATA, metadata
+from reports.export.crate import KEPT, LEFT_OUT, METADATA, README, metadata
 from reports.output import write_json, write_text
 from reports.results import Results
 
 PROJECT = Path(__file__).parents[2]
-LEFT_OUT = ("models", "latents", "snapshots", "data", "judges")  # folders; what of them is quoted is kept
-KEPT = ("data/classes.json", "judges/quality.json")
 WORKFLOW = ("workflow/Snakefile", "dvc.yaml", "params.yaml", "reports/paper.yaml")
 
 
@@ -65,7 +64,19 @@ def _write(results: Results, crate: Path) -> None:
     for model, text in cards(results).items():
         write_text(crate / "cards" / f"{model}.md", text)
     write_text(crate / "compute.csv", compute(results).to_csv(index=False, lineterminator="\n"))
+    write_text(crate / README, _readme(results))
     write_json(crate / METADATA, metadata(crate, results))
+
+
+def _readme(results: Results) -> str:
+    return f"""# MARVAL reproduced on {results.preset}
+
+The claims of arXiv 2511.15190 as the preset {results.preset} tests them, with every result that they follow from. Open
+`results/{results.preset}/report.html` to read it. `cards/` describes models and data, `compute.csv` the cost, `workflow/` has the
+workflow, its settings and the paper's numbers. Trained weights and training images are left out; the records have their hashes.
+
+To verify hashes and verdicts, in a checkout of marval: `make verify CRATE=PATH`, with the path of this folder.
+"""
 
 
 def _copy(path: Path, to: Path) -> None:

@@ -1,12 +1,18 @@
 """ro-crate-metadata.json: RO-Crate 1.1 with the profile Workflow Run Crate 0.5 (w3id.org/ro/wfrun/workflow), as plain JSON-LD.
 
 One run of the workflow is one CreateAction; each recorded stage is another, whose instrument is the stage's command.
+
+The crate of `digits` was held to these profiles by roc-validator 0.13.0 (profile workflow-run-crate-0.5 and those it inherits):
+nothing REQUIRED is missing. RECOMMENDED and not here: who ran it (agent, author, publisher) and a program's address, which
+records do not know, and results of stages whose outputs all stay outside the crate. The validator is not in the lock file:
+
+    pip install roc-validator==0.13.0
+    rocrate-validator validate -p workflow-run-crate-0.5 export/digits
 """
 
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,9 +29,24 @@ PROFILES = (
 )
 SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
 WORKFLOW = "workflow/Snakefile"
-COMPLETED = {"@id": "http://schema.org/CompletedActionStatus"}
+COMPLETED = "http://schema.org/CompletedActionStatus"
+BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+README = "README.md"
 LICENCE = "https://spdx.org/licenses/MIT"
-TYPES = {".npz": "application/zip", ".md": "text/markdown", ".yaml": "application/yaml", "": "text/plain"}
+LEFT_OUT = ("models", "latents", "snapshots", "data", "judges")  # folders; what of them is quoted is kept
+KEPT = ("data/classes.json", "judges/quality.json")
+TYPES = {  # not the machine's own list, so that a second machine writes the same
+    "": "text/plain",
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".md": "text/markdown",
+    ".npz": "application/zip",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".tex": "application/x-tex",
+    ".yaml": "application/yaml",
+}
 
 Entity = dict[str, Any]
 
@@ -33,7 +54,10 @@ Entity = dict[str, Any]
 def metadata(crate: Path, results: Results) -> Entity:
     """The content of the file for the files that are in the folder `crate`."""
     paths = sorted(p for p in crate.rglob("*") if p.is_file() and p.name != METADATA)
-    files = [_file(path, path.relative_to(crate).as_posix()) for path in paths]
+    version = next(
+        (str(r.get("git_commit")) for r in reversed(results.records) if r.get("git_commit")), "unknown"
+    )
+    files = [_file(path, path.relative_to(crate).as_posix(), version) for path in paths]
     stages = [_action(record, {f["@id"] for f in files}) for record in results.records]
     graph = [
         {
@@ -45,7 +69,7 @@ def metadata(crate: Path, results: Results) -> Entity:
         _root(results, files, stages),
         *(
             {"@id": id, "@type": "CreativeWork", "name": id, "version": id.rsplit("/", 1)[1]}
-            for id in PROFILES
+            for id in (*PROFILES, BIOSCHEMAS)
         ),
         {"@id": LICENCE, "@type": "CreativeWork", "name": "MIT Licence", "url": LICENCE},
         {
@@ -98,13 +122,13 @@ def _date(when: str) -> str:
     return when[:10] or "1970-01-01"
 
 
-def _file(path: Path, name: str) -> Entity:
-    kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+def _file(path: Path, name: str, version: str) -> Entity:
+    """`version`: of the workflow, the commit of its latest run."""
     entity: Entity = {
         "@id": name,
         "@type": "File",
         "name": path.name,
-        "encodingFormat": kind,
+        "encodingFormat": TYPES.get(path.suffix, "application/octet-stream"),
         "contentSize": str(path.stat().st_size),
         "sha256": sha256(path),
     }
@@ -114,13 +138,18 @@ def _file(path: Path, name: str) -> Entity:
             "name": "Snakefile, made from dvc.yaml",
             "programmingLanguage": {"@id": SNAKEMAKE},
             "license": {"@id": LICENCE},
+            "version": version,
+            "conformsTo": {"@id": BIOSCHEMAS},
         }
+    if name == README:
+        entity["about"] = {"@id": "./"}
     return entity
 
 
 def _run(results: Results, files: list[Entity]) -> Entity:
     """The whole run: from its settings to what is in the crate."""
     made = [{"@id": f["@id"]} for f in files if f["@id"].startswith("results/")]
+    used = [{"@id": f["@id"]} for f in files if f["@id"].startswith("workflow/") and f["@id"] != WORKFLOW]
     times = [
         (start, end) for record in results.records if (start := _start(record)) and (end := _end(record))
     ]
@@ -129,12 +158,10 @@ def _run(results: Results, files: list[Entity]) -> Entity:
         "@id": "#run",
         "@type": "CreateAction",
         "name": f"make reproduce PRESET={results.preset}",
+        "description": f"All stages of the preset {results.preset}, from images to verdicts.",
         "instrument": {"@id": WORKFLOW},
         "actionStatus": COMPLETED,
-        "object": [
-            {"@id": f["@id"]} for f in files if f["@id"].startswith("workflow/") and f["@id"] != WORKFLOW
-        ],
-        "result": made,
+        **_linked(object=used, result=made),
         **span,
     }
 
@@ -150,12 +177,17 @@ def _action(record: Record, files: set[str]) -> Entity:
         "@id": f"#{record.stage}",
         "@type": "CreateAction",
         "name": record.stage,
+        "description": f"One run of the stage {record.stage}, as it was recorded.",
         "instrument": {"@id": f"#{record.stage}-program"},
         "actionStatus": COMPLETED,
-        "object": known("inputs"),
-        "result": known("outputs"),
+        **_linked(object=known("inputs"), result=known("outputs")),
         **{key: value for key, value in times.items() if value},
     }
+
+
+def _linked(**links: list[Entity]) -> Entity:
+    """As RO-Crate's JSON-LD is written: one entity by itself, several as a list, none not at all."""
+    return {name: found if len(found) > 1 else found[0] for name, found in links.items() if found}
 
 
 def _start(record: Record) -> str:

@@ -11,12 +11,12 @@ from reports.results import Results
 
 __all__ = ["Drawing", "all_figures"]
 
-FIGURES = (
+FIGURES = (  # in the order of the page, two in a row: of like height beside each other
     frontiers.against_seconds,
-    frontiers.every_method,
     frontiers.against_diffusion_steps,
-    frontiers.against_ar_steps,
+    frontiers.every_method,
     frontiers.against_guidance,
+    frontiers.against_ar_steps,
     diversity.against_diversity,
     speedups.speedup_by_regime,
     batches.time_by_batch,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from reports.methods import Family
@@ -93,8 +94,13 @@ def style() -> Iterator[None]:
 def finish(figure: Figure, id: str, caption: str, description: str) -> Drawing:
     """Render to SVG and PNG; the same content gives the same bytes."""
     svg, png = io.StringIO(), io.BytesIO()
+    FigureCanvasSVG(figure)  # whose widths of text the layout is made for
+    if engine := figure.get_layout_engine():
+        engine.execute(
+            figure
+        )  # once: saving would do it twice for each file, and it takes longer than drawing
+    figure.set_layout_engine("none")
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    figure.set_layout_engine("none")  # keeps the layout just made; making it takes longer than drawing
     figure.savefig(png, format="png", dpi=130, metadata={"Software": None})
     return Drawing(id, caption, description, svg.getvalue(), png.getvalue())
 

@@ -28,6 +28,7 @@ TITLES = {
 }
 PREFIXES = {"loss_": "loss, ", "grad_norm_": "gradient norm, ", "ema_distance_": "distance to EMA, "}
 PANELS = 6
+ACROSS = 5  # entries of a legend that fit side by side
 POINTS = 300  # drawn for each line; longer curves are averaged in groups
 
 
@@ -69,7 +70,9 @@ def _drawing(results: Results, name: str, stems: list[str]) -> Drawing | None:
         _panel(axes, curves, column)
     if len(stems) > 1:
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(6, len(labels)))
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=-(-len(labels) // -(-len(labels) // ACROSS))
+        )
     caption = f"Training curves of {name} ({plural(len(stems), 'run')})."
     words = "; ".join(_in_words(results, stem, columns) for stem in stems)
     return finish(figure, f"{CURVES}{name}", caption, words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import pandas as pd
@@ -107,13 +108,17 @@ class Table:
 
     def is_text(self, column: int) -> bool:
         """Whether a column holds words: those are set left, numbers right."""
-        return column == 0 or not any(isinstance(x, Cell) for x in self.frame.iloc[:, column])
+        return self._of_words[column]
 
-    @property
+    @cached_property
+    def _of_words(self) -> list[bool]:
+        columns = zip(*self.rows, strict=True)
+        return [i == 0 or not any(isinstance(x, Cell) for x in column) for i, column in enumerate(columns)]
+
+    @cached_property
     def is_wordy(self) -> bool:
         """Whether most columns hold words: a narrow page then shows a row as a card instead of scrolling sideways."""
-        columns = range(1, self.frame.shape[1])
-        return sum(self.is_text(i) for i in columns) > len(columns) / 2
+        return sum(self._of_words[1:]) > (len(self._of_words) - 1) / 2
 
     @property
     def is_empty(self) -> bool:

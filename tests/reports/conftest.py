@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import made_up
 import pytest
 
 from reports.build import build
+from reports.compare import write_comparison
+from reports.index import write_index
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +29,31 @@ def reported(complete: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(complete, project)
     build(made_up.opened(project))
     return project / "results" / "made-up"
+
+
+@pytest.fixture(scope="session")
+def compared(reported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """results/a and results/b, index.html, compared.html: b's marval has a larger distance and another judge of images.
+
+    Read only.
+    """
+    folder = tmp_path_factory.mktemp("compared") / "results"
+    for name in ("a", "b"):
+        shutil.copytree(reported, folder / name)
+    file = folder / "b/metrics/marval.json"
+    rows = json.loads(file.read_text())
+    for row in rows:
+        if row["metric"] == "frechet_distance":
+            row |= {k: row[k] + 1 for k in ("value", "ci_low", "ci_high")} | {
+                "values": [v + 1 for v in row["values"]]
+            }
+        if row["metric"] == "clip_score":
+            row["judge_sha256"] = "another"
+    file.write_text(json.dumps(rows))
+    made_up.record("evaluate@made-up-marval", folder / "b", ["metrics/marval.json"], 12.0)
+    write_index(folder)
+    write_comparison(folder / "a", folder / "b", folder / "compared.html")
+    return folder
 
 
 @pytest.fixture

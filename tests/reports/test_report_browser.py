@@ -1,7 +1,6 @@
-"""The page in a real browser, where there is one: layout at two widths, console, requests, and what a reader sees.
+"""The pages in a real browser, where there is one: layout at two widths, console, requests, accessibility, what a reader sees.
 
-A copy of the page carries a script that measures and tells the frame around it; the browser prints that frame. Chromium has a
-least window width, so the frame, not the window, is made narrow. The static checks of the page run everywhere.
+The static checks of the page run everywhere.
 """
 
 from __future__ import annotations
@@ -16,52 +15,57 @@ import pytest
 from reports.build import build
 from reports.results import Results
 
-pytestmark = pytest.mark.skipif(browser.MISSING, reason="no chromium on this machine")
-WIDTHS = [1280, 390]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(browser.MISSING, reason=f"no {browser.BROWSER} on this machine"),
+]
+SCHEMES = {"light": (), "dark": (browser.DARK,)}
+PAGES = ("report.html", "index.html", "compared.html")
 
 MEASURE = """
-<script>
-addEventListener("load", () => {
+function measure() {
   const page = document.documentElement, all = (s) => [...document.querySelectorAll(s)];
   const right = (e) => e.getBoundingClientRect().right;
   const outside = all("body *").filter((e) => !e.closest(".scroll, svg, .skip") && right(e) > page.clientWidth + 1);
-  parent.postMessage(JSON.stringify({
-    width: innerWidth,
+  return {
     overflow: page.scrollWidth - page.clientWidth,
     outside: outside.slice(0, 5).map((e) => e.outerHTML.slice(0, 120)),
     tables: all("table").filter((e) => e.getBoundingClientRect().height > 20 || e.closest("details")).length,
     figures: all("figure svg").filter((e) => e.getBoundingClientRect().height > 50).length,
     pictures: all("img").filter((e) => e.complete && e.naturalWidth > 0).length,
     broken: all("img").filter((e) => !e.naturalWidth).length,
-    verdicts: all("#verdicts li").map((e) => [e.querySelector("a").innerText, e.querySelector(".verdict").innerText]),
+    verdicts: all("#verdicts li a").map((e) => [e.innerText, e.closest("li").querySelector(".verdict").innerText]),
     requests: performance.getEntriesByType("resource").map((e) => e.name).filter((n) => !n.startsWith("data:")),
     wideCards: all(".cards").filter((e) => e.getBoundingClientRect().width > innerWidth).map((e) => e.id),
     seen: all("#verdicts *").every((e) => right(e) <= innerWidth),
-    strips: all("#forest .dot").map((e) => e.getBoundingClientRect()).every((r) => r.left >= 0 && r.right <= innerWidth),
+    strips: all(".forest .dot").map((e) => e.getBoundingClientRect()).every((r) => r.left >= 0 && r.right <= innerWidth),
     ink: getComputedStyle(document.body).color,
     axes: all('svg [style*="stroke: currentColor"]').slice(0, 3).map((e) => getComputedStyle(e).stroke),
-  }), "*");
-});
-</script></body>
+  };
+}
 """
 
-FRAME = """<!DOCTYPE html><meta charset="utf-8"><link rel="icon" href="data:,"><script>
-addEventListener("message", (event) => { document.documentElement.dataset.told = event.data; });
-</script><iframe src="copy.html" style="width:WIDTHpx;height:900px;border:0"></iframe>"""
+Looks = dict[tuple[str, str, int], dict[str, Any]]
 
 
-def measured(page: Path, folder: Path, width: int, *flags: str) -> dict[str, Any]:
-    """What the measuring copy told, and the console's lines."""
-    (folder / "copy.html").write_text(page.read_text().replace("</body>", MEASURE))
-    (folder / "frame.html").write_text(FRAME.replace("WIDTH", str(width)))
-    dom, log = browser.run(folder, (folder / "frame.html").as_uri(), *flags)
-    return browser.told(dom, log) | {"console": browser.console(log)}
+@pytest.fixture(scope="module")
+def looks(compared: Path, tmp_path_factory: pytest.TempPathFactory) -> Looks:
+    """{(scheme, page, width): what was measured}."""
+    folder = tmp_path_factory.mktemp("looks")
+    pages = {name: compared / ("a/report.html" if name == "report.html" else name) for name in PAGES}
+    return {
+        (scheme, *key): told
+        for scheme, flags in SCHEMES.items()
+        for key, told in browser.looked_at(folder, pages, MEASURE, *flags).items()
+    }
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_page_in_a_browser(width: int, reported: Path, tmp_path: Path) -> None:
-    seen = measured(reported / "report.html", tmp_path, width)
-    assert seen["width"] == width
+@pytest.mark.parametrize("width", browser.WIDTHS)
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_page_fits_is_silent_and_accessible(looks: Looks, scheme: str, page: str, width: int) -> None:
+    seen = looks[scheme, page, width]
+    assert seen["violations"] == []
     assert seen["overflow"] <= 0, seen["outside"]
     assert seen["outside"] == []
     assert seen["wideCards"] == []
@@ -69,24 +73,45 @@ def test_page_in_a_browser(width: int, reported: Path, tmp_path: Path) -> None:
     assert seen["strips"]
     assert seen["console"] == []
     assert seen["requests"] == []
+    assert seen["broken"] == 0
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_rule_on_whole_pages_is_broken(compared: Path, tmp_path: Path, page: str) -> None:
+    path = compared / ("a/report.html" if page == "report.html" else page)
+    assert browser.objections(tmp_path, path) == []
+
+
+def test_axe_core_objects_to_what_is_wrong(tmp_path: Path) -> None:
+    """So that an empty list means something."""
+    page = tmp_path / "wrong.html"
+    page.write_text(
+        '<!DOCTYPE html><html><body><main><img src="data:,"><p style="color: #bbb">pale</p></main></body></html>'
+    )
+    found = {line.partition(":")[0] for line in browser.objections(tmp_path, page)}
+    assert found >= {"image-alt", "color-contrast", "document-title", "html-has-lang"}
+
+
+@pytest.mark.parametrize("width", browser.WIDTHS)
+def test_the_report_shows_all(looks: Looks, compared: Path, width: int) -> None:
+    seen = looks["light", "report.html", width]
     assert seen["tables"] >= 18
     assert seen["figures"] >= 12
     assert seen["pictures"] >= 9
-    assert seen["broken"] == 0
-    claims = json.loads((reported / "claims.json").read_text())
+    claims = json.loads((compared / "a/claims.json").read_text())
     assert [[id, verdict[2:]] for id, verdict in seen["verdicts"]] == [
         [row["id"], row["verdict"]] for row in claims
     ]
 
 
-def test_the_page_itself_opens_without_a_word_in_the_console(reported: Path, tmp_path: Path) -> None:
-    dom, log = browser.run(tmp_path, (reported / "report.html").as_uri())
+def test_the_page_itself_opens_without_a_word_in_the_console(compared: Path, tmp_path: Path) -> None:
+    dom, log = browser.run(tmp_path, (compared / "a/report.html").as_uri())
     assert "Do the claims hold?" in dom
     assert "CONSOLE" not in log
 
 
-def test_dark_pages_turn_text_and_figures_light(reported: Path, tmp_path: Path) -> None:
-    seen = measured(reported / "report.html", tmp_path, 1280, "--blink-settings=preferredColorScheme=0")
+def test_dark_pages_turn_text_and_figures_light(looks: Looks) -> None:
+    seen = looks["dark", "report.html", 1280]
     assert seen["ink"] == "rgb(230, 233, 237)"
     assert set(seen["axes"]) == {seen["ink"]}
 
@@ -95,6 +120,7 @@ def test_an_empty_report_does_not_overflow_either(tmp_path: Path) -> None:
     root = tmp_path / "results" / "nothing"
     root.mkdir(parents=True)
     build(Results.open("nothing", root))
-    seen = measured(root / "report.html", tmp_path, 390)
+    seen = browser.looked_at(tmp_path, {"copy.html": root / "report.html"}, MEASURE)["copy.html", 390]
     assert seen["overflow"] <= 0
+    assert seen["violations"] == []
     assert {verdict[2:] for _, verdict in seen["verdicts"]} == {"not attempted"}

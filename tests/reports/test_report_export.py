@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +62,16 @@ def test_metadata_describes_every_file_and_run(crate: Path, graph: dict[str, dic
     assert "ComputationalWorkflow" in graph[root["mainEntity"]["@id"]]["@type"]
     assert "https://w3id.org/ro/wfrun/workflow/0.5" in {profile["@id"] for profile in root["conformsTo"]}
     stage = graph["#evaluate@made-up-marval"]
-    assert stage["result"] == [{"@id": "results/made-up/metrics/marval.json"}]
+    assert stage["result"] == {"@id": "results/made-up/metrics/marval.json"}
     assert (stage["startTime"], stage["endTime"]) == (
         "2026-01-02T03:04:05+00:00",
         "2026-01-02T03:04:17+00:00",
     )
     assert graph["#run"]["instrument"] == root["mainEntity"]
     assert graph["#run"]["endTime"] == "2026-01-02T03:05:10+00:00"  # of the teacher, the longest
-    references = [
-        ref["@id"]
-        for e in graph.values()
-        for key in ("object", "result", "mentions")
-        for ref in e.get(key, [])
-    ]
+    linked = [e[key] for e in graph.values() for key in ("object", "result", "mentions") if key in e]
+    references = [ref["@id"] for link in linked for ref in (link if isinstance(link, list) else [link])]
+    assert graph["README.md"]["about"] == {"@id": "./"}
     assert set(references) <= set(graph)
 
 
@@ -111,28 +110,76 @@ def test_a_second_machine_agrees_without_torch(crate: Path) -> None:
 
 
 def resigned(copy: Path, name: str) -> None:
-    """The hash of a changed file put right, as by somebody who wants to deceive."""
+    """The hash and size of a changed file put right, as by somebody who wants to deceive."""
     metadata = json.loads((copy / METADATA).read_text())
     for entity in metadata["@graph"]:
         if entity["@id"] == name:
-            entity["sha256"] = sha256(copy / name)
+            entity |= {"sha256": sha256(copy / name), "contentSize": str((copy / name).stat().st_size)}
     (copy / METADATA).write_text(json.dumps(metadata))
 
 
-def test_a_changed_missing_or_added_file_is_found(copy: Path) -> None:
-    table = copy / "results/made-up/tables/table1.csv"
-    content = table.read_text()
-    table.write_text(content + " ")
-    with pytest.raises(
-        UserError, match=r"1 files missing or changed, 0 added, the first results/made-up/tables/table1.csv"
-    ):
-        verify(copy)
-    table.unlink()
-    with pytest.raises(UserError, match="1 files missing or changed"):
-        verify(copy)
-    table.write_text(content)
+@pytest.mark.slow
+def test_every_file_that_is_changed_missing_or_added_is_named(copy: Path) -> None:
+    """Each file is changed while the one before it is missing."""
+    files = [p for p in sorted(copy.rglob("*")) if p.is_file() and p.name != METADATA]
+    assert len(files) > 90
+    for gone, path in zip([files[-1], *files], files, strict=False):
+        name, content, lost = path.relative_to(copy).as_posix(), path.read_bytes(), gone.read_bytes()
+        path.write_bytes(content + b" ")
+        gone.unlink()
+        missing = re.escape(gone.relative_to(copy).as_posix())
+        with pytest.raises(UserError, match=rf"/crate: missing: {missing}; changed: {re.escape(name)}: get"):
+            verify(copy)
+        gone.write_bytes(lost)
+        path.write_bytes(content)
+    files[0].unlink()
+    files[0].symlink_to("/dev/null")
     (copy / "results/made-up/more.txt").write_text("")
-    with pytest.raises(UserError, match=r"1 added, the first results/made-up/more.txt"):
+    first = re.escape(files[0].relative_to(copy).as_posix())
+    with pytest.raises(UserError, match=rf"changed: {first}; without a hash: results/made-up/more.txt: get"):
+        verify(copy)
+
+
+def test_a_file_whose_hash_was_taken_out_of_the_metadata_is_named(copy: Path) -> None:
+    metadata = json.loads((copy / METADATA).read_text())
+    next(e for e in metadata["@graph"] if e["@id"] == "compute.csv").pop("sha256")
+    (copy / METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(UserError, match=r"without a hash: compute.csv: get"):
+        verify(copy)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda graph: graph[1].update(name="More"), r"@graph, ./, name: 'More' in the file"),
+        (lambda graph: graph.append({"@id": "#more"}), r"@graph: \d+ entries in the file, \d+ recomputed"),
+        (lambda graph: graph.clear(), "is damaged"),
+    ],
+)
+def test_metadata_that_was_changed_is_found(
+    copy: Path, change: Callable[[list[dict[str, Any]]], None], message: str
+) -> None:
+    metadata = json.loads((copy / METADATA).read_text())
+    change(metadata["@graph"])
+    (copy / METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(UserError, match=message):
+        verify(copy)
+
+
+def test_a_result_that_is_not_the_recorded_one_is_found(copy: Path) -> None:
+    name = "results/made-up/speed.json"
+    rows = json.loads((copy / name).read_text())
+    made_up.write_json(copy / name, rows[:-1])
+    resigned(copy, name)
+    with pytest.raises(UserError, match=r"speed.json is not what speed made"):
+        verify(copy)
+
+
+@pytest.mark.parametrize("content", ["[]", "[1]", "{"])
+def test_findings_that_do_not_follow_are_found(copy: Path, content: str) -> None:
+    (copy / "results/made-up/findings.json").write_text(content)
+    resigned(copy, "results/made-up/findings.json")
+    with pytest.raises(UserError, match=r"findings: 0 entries|findings.json is damaged"):
         verify(copy)
 
 
@@ -160,6 +207,10 @@ def test_a_zip_is_a_crate_too(reported: Path, tmp_path: Path) -> None:
     output = tmp_path / "made-up.zip"
     assert main(["export", "made-up", "--results", str(reported), "-o", str(output)]) == 0
     assert "verdicts as recomputed" in verify(output)
+    content = output.read_bytes()
+    output.write_bytes(content[:3000] + bytes(500) + content[3500:])
+    with pytest.raises(UserError, match=r"made-up.zip is damaged"):
+        verify(output)
 
 
 def test_users_mistakes_are_one_line(

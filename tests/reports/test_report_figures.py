@@ -23,14 +23,8 @@ def figures(complete: Path) -> dict[str, Drawing]:
 
 
 def test_all_figures_are_there(figures: dict[str, Drawing]) -> None:
-    quality = [
-        "quality-seconds",
-        "quality-methods",
-        "quality-diffusion-steps",
-        "quality-ar-steps",
-        "quality-guidance",
-    ]
-    quality.append("quality-diversity")
+    names = ("seconds", "diffusion-steps", "methods", "guidance", "ar-steps", "diversity")
+    quality = [f"quality-{name}" for name in names]
     training = [f"curves-{name}" for name in ("tokenizer", "judges", "teacher", "marval", "marval-rl")]
     speed = ["speedup-regimes", "time-by-batch", "component-shares"]
     assert list(figures) == [*quality, *speed, "reward-hacking", *training]

@@ -45,6 +45,21 @@ def test_nothing_in_common_falls_back_to_the_ready_made_grids(project: Path) -> 
     assert [p.caption for p in gallery.pictures] == ["teacher-100", "marval", "marval-rl", "teacher-1"]
 
 
+def test_a_sheet_has_the_first_images_of_its_class_and_says_of_how_many(project: Path) -> None:
+    """The second seed comes first in the file and its indices run backwards; a tile's brightness is its index."""
+    index = np.tile(np.arange(130)[::-1], 2)
+    images = np.broadcast_to(index[:, None, None, None], (260, 32, 32, 3)).astype(np.uint8)
+    labels, seed = (index >= 110).astype(int), np.repeat([1, 0], 130)
+    for path in (project / "results/made-up/samples").glob("*.npz"):
+        np.savez(path, arr_0=images, arr_1=labels, seed=seed, index=index)
+    many, few = samples.sheets(made_up.opened(project), Paper())
+    assert (many.each, few.each) == ("the first 50 of 110 images", "every image")
+    for sheet, wanted in ((many, range(50)), (few, range(110, 130))):
+        with Image.open(io.BytesIO(base64.b64decode(sheet.pictures[0].uri.partition(",")[2]))) as picture:
+            shown = np.array(picture.convert("LA"))[16::33, 16::33]
+        assert shown[..., 0].ravel().tolist() == list(wanted)
+
+
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("readable", [1, pixels.READABLE])
 def test_rows_are_read_alike_whole_or_mapped(

@@ -172,6 +172,13 @@ def test_the_reader_sees_the_model_draw(trained: tuple[MAR, Tokenizer, Path], tm
     assert "Seed 0: 16 squares in 5 AR steps" in dom
     assert dom.count('aria-pressed="false"') == SIZES.tokens
     assert browser.console(log) == []
+    for flags in ((), (browser.DARK,)):
+        seen = browser.looked_at(
+            tmp_path, {"copy.html": root / "report.html"}, "function measure() {}", *flags
+        )
+        assert {width: told["violations"] for (_, width), told in seen.items()} == {
+            w: [] for w in browser.WIDTHS
+        }
 
 
 def answered(embedded: Student, question: str, folder: Path) -> Any:

@@ -30,9 +30,9 @@ Point = tuple[float, float]  # within-class variance, judge's score
 def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     """Every unseen judge has to be above the frontier; other fine-tuned models stand beside."""
     tuned = results.roles.the(Role.REINFORCED)
-    margin = float(entry["tolerances"]["gain"]["value"])
+    margin, gap = (float(entry["tolerances"][name]["value"]) for name in ("gain", "gap"))
     judges = [name for name in entry["judges"] if not is_training_reward(results, tuned, name)]
-    parts = [_part(results, tuned, name, margin) for name in judges]
+    parts = [_part(results, tuned, name, margin, gap) for name in judges]
     return Claim(
         entry,
         scope=str(scope_of(results, paper)),
@@ -43,7 +43,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
         estimate=parts[0].estimate if parts else None,
         parts=parts,
         beside=[
-            line for other in _others(results, tuned) for line in _beside(results, other, judges, margin)
+            line for other in _others(results, tuned) for line in _beside(results, other, judges, margin, gap)
         ],
     )
 
@@ -54,7 +54,7 @@ def is_training_reward(results: Results, tuned: str, judge: str) -> bool:
     return bool(row and row.is_training_reward)
 
 
-def _part(results: Results, tuned: str, judge: str, margin: float) -> Part:
+def _part(results: Results, tuned: str, judge: str, margin: float, gap: float) -> Part:
     held = Held(f"{results.title(judge)} at equal diversity", above, margin)
     frontier = [v for v in results.roles.guidance_frontier.values() if results.metric(v, judge)]
     if len(frontier) < 3:
@@ -64,13 +64,17 @@ def _part(results: Results, tuned: str, judge: str, margin: float) -> Part:
         return held.missing(missing)
     scores, variances = (pair for pair in pairs if not isinstance(pair, str))
     trouble = incomparable(*scores)
+    here, *span = (row.estimate.value for row in variances)
+    if (apart := _apart(here, span)) > gap:
+        return held.missing(
+            f"the frontier's students beside {tuned} differ {number(apart)} times in variance, above {number(gap)}: too far "
+            "for a straight line between them; distil at scales between (role frontier)"
+        )
     estimate = _above_frontier(variances, scores)
     if estimate is None:
-        span = sorted(row.estimate.value for row in variances[1:])
-        here = variances[0].estimate.value
         return held.missing(
-            f"{tuned} has a within-class variance of {number(here)}, outside the frontier's {number(span[0])} to "
-            f"{number(span[-1])}, or the models have no seed in common"
+            f"{tuned} has a within-class variance of {number(here)}, outside the frontier's {number(min(span))} to "
+            f"{number(max(span))}, or the models have no seed in common"
         )
     sentence = (
         f"{results.title(judge)} of {tuned} is {interval(estimate)} above the students without reward of the same within-class "
@@ -117,12 +121,18 @@ def _excess(points: Sequence[Point]) -> float | None:
     return score - float(np.interp(np.log(variance), np.log(at), level))
 
 
+def _apart(variance: float, frontier: Sequence[float]) -> float:
+    """How many times the next larger variance of the frontier is the next smaller one; 1 outside of it."""
+    larger, smaller = [v for v in frontier if v >= variance], [v for v in frontier if v <= variance]
+    return min(larger) / max(smaller) if larger and smaller else 1.0
+
+
 def _others(results: Results, tuned: str) -> list[str]:
     """Further models that were tuned by reward."""
     models = (results.settings.get("reinforce") or {}).get("variants") or {}
     return [v for v in results.roles.variants if results.roles.model(v) in models and v != tuned]
 
 
-def _beside(results: Results, tuned: str, judges: Sequence[str], margin: float) -> list[str]:
-    parts = [_part(results, tuned, judge, margin) for judge in judges]
+def _beside(results: Results, tuned: str, judges: Sequence[str], margin: float, gap: float) -> list[str]:
+    parts = [_part(results, tuned, judge, margin, gap) for judge in judges]
     return [f"{tuned}: {part.why}." for part in parts if part.estimate]

@@ -222,6 +222,24 @@ def test_presets_without_rivals_decide_nothing_about_them(project: Path) -> None
     assert {found[id] for id in ("F1", "F2", "F3", "F5")} == {Verdict.NOT_ATTEMPTED}
 
 
+@pytest.mark.parametrize(("middle", "decided"), [(2.6, True), (1.5, False)])
+def test_a_straight_line_between_distant_students_decides_nothing(
+    world: World, middle: float, decided: bool
+) -> None:
+    """The fine-tuned model has a variance of 3: between 3.4 and 2.6, or between 3.4 and 2.0, where the bent frontier is far."""
+    variances = {"marval-w1": 6.0, "marval-w4": 3.4, "marval-w2": middle, "marval": 2.0, "marval-rl": 3.0}
+    for name, variance in variances.items():
+        score = 40.0 if name == "marval-rl" else 30 - variance
+        world.means[name] |= {
+            "within_class_variance": variance,
+            "clip_score": score,
+            "image_reward": score,
+        }
+    found = world.finding("F4")
+    assert [part.verdict is Verdict.REPRODUCED for part in found.parts] == [decided] * 2
+    assert ("too far for a straight line" in found.parts[0].why) is not decided
+
+
 def test_the_frontier_has_what_nothing_beats_in_both(world: World) -> None:
     results = world.results()
     assert frontier(results, "frechet_distance", 1, "eager") == ["marval", "teacher-100"]

@@ -31,6 +31,7 @@ sys.exit(main(["--reduced", "--out", sys.argv[1]]))
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_reduced_form_needs_few_packages_and_finds_nothing_wrong(root, tmp_path):
     out = tmp_path / "gpu.json"
     done = subprocess.run(

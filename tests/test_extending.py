@@ -136,6 +136,7 @@ def test_the_solver_of_the_page_is_ddim(root: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_the_page_adds_works(extended: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", USE], cwd=extended, capture_output=True, text=True, check=False

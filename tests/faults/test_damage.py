@@ -124,6 +124,7 @@ def test_a_stage_refuses_damaged_inputs(copy, tried, command):
     assert content(copy) == before
 
 
+@pytest.mark.long
 def test_the_report_refuses_results_that_are_not_their_runs(copy, tried, whole):
     root = copy.path / "results/smoke"
     report = (root / "report.html").read_bytes()
@@ -253,6 +254,7 @@ INTERRUPTED = {
 
 
 @pytest.mark.parametrize("command", INTERRUPTED)
+@pytest.mark.long
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_taken(copy, tried, command):
     name, pattern = INTERRUPTED[command]
     weights = copy.path / "results/smoke" / name

@@ -179,6 +179,7 @@ def test_more_processes_and_smaller_pieces_take_less_memory_for_the_same_work():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_recomputation_pays_memory_with_work():
     plain = reinforce_step(REINFORCE, RL_VARIANT, Sizes(MODEL, TOKENIZER, REWARD))
     scale = REINFORCE.scale.model_copy(update={"activation_checkpointing": True})

@@ -122,6 +122,7 @@ def test_one_parameter_reruns_the_stages_that_read_it(copy, old, new, changed):
     assert direct & changed
 
 
+@pytest.mark.long
 def test_experiments_of_dvc_set_what_a_preset_has_and_nothing_in_params(fresh, tmp_path):
     checkout = fresh.copy(tmp_path / "marval")
     for key in ("user.name", "user.email"):

@@ -112,6 +112,7 @@ def test_disk_is_what_the_stages_leave(finished, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_full_scale_without_weights_data_or_gpu(fresh):
     shown = fresh.marval("plan", "imagenet256-base", "--gpus", "8").stdout
     assert all(len(line) <= 160 for line in shown.splitlines())

@@ -64,11 +64,11 @@ verify: $(INSTALLED) ## check the hashes of a crate and recompute its verdicts: 
 check-gpu: ## what only a GPU can tell, in 9 minutes, without the environment: PYTHON=python3 (see benchmarks/check_gpu.py)
 	@"$(PYTHON)" -m benchmarks.check_gpu
 
-test: $(INSTALLED) ## the tests, two at a time, in 5 minutes
+test: $(INSTALLED) ## the tests, two at a time, in about 6 minutes
 	@# a file's tests stay together, and so do its fixtures (loadgroup of pytest-xdist 3.8 knows no groups under pytest 9.2)
 	@python -m pytest -n 2 --dist loadscope -m "not long"
 
-test-long: $(INSTALLED) ## the others: whole runs that are killed, damaged or of another kind, in 6 minutes
+test-long: $(INSTALLED) ## the others: whole runs that are killed, damaged or of another kind, pages in Chromium
 	@python -m pytest -n 2 --dist loadscope -m long
 
 faults: $(INSTALLED) ## kills, damaged files and bad input of all kinds, for an hour; prints what has held

@@ -388,15 +388,9 @@ def test_damaged_weights_of_a_judge(folder, tmp_path, tried):
         refused(tried, lambda: load(tmp_path / "cnn"))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "content",
-    [
-        PLAIN,
-        *(
-            pytest.param(content, marks=pytest.mark.long)
-            for content in (b"", b"PK", b"\x80\x02cos\nsystem\nU\x05touch\x85R.", bytes(5000))
-        ),
-    ],
+    "content", [b"", b"PK", b"\x80\x02cos\nsystem\nU\x05touch\x85R.", PLAIN, bytes(5000)]
 )
 def test_damaged_weights_of_published_judges(folder, tmp_path, tried, monkeypatch, content):
     """Of each kind; no network is asked for what is not there."""

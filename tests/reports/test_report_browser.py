@@ -16,6 +16,7 @@ from reports.build import build
 from reports.results import Results
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.skipif(browser.MISSING, reason=f"no {browser.BROWSER} on this machine"),
 ]

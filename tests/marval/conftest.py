@@ -1,5 +1,7 @@
 """The recorded numbers of the public MAR implementation (tests/fixtures/README.md), and small models."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -62,3 +64,12 @@ def tiny_mar() -> MAR:
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model.eval()
+
+
+@pytest.fixture
+def folder(root, tmp_path, monkeypatch):
+    """A copy of the settings to spoil."""
+    shutil.copytree(root / "workflow/presets", tmp_path / "workflow/presets")
+    (tmp_path / "params.yaml").write_text("presets: [smoke]\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,27 +1,11 @@
 """From the active presets to the lists that dvc.yaml goes over."""
 
-import shutil
-
 import pytest
+from spoiling import spoil
 
 from marval.errors import UserError
 from marval.pipeline import items
 from marval.pipeline.preset import load_preset
-
-
-@pytest.fixture
-def folder(root, tmp_path, monkeypatch):
-    """A copy of the settings to spoil."""
-    shutil.copytree(root / "workflow/presets", tmp_path / "workflow/presets")
-    (tmp_path / "params.yaml").write_text("presets: [smoke]\n")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def spoil(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
 
 
 def test_lists_in_the_repository_are_fresh(root, monkeypatch):

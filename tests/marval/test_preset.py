@@ -1,28 +1,12 @@
 """Presets: each is valid, and each kind of mistake is named with file, key, value and the nearest valid name."""
 
-import shutil
-
 import pytest
+from spoiling import spoil
 
 from marval.errors import UserError
 from marval.objectives.registry import OBJECTIVES
 from marval.pipeline.preset import load_preset
 from marval.sampling.settings import InnerSampling, Role
-
-
-@pytest.fixture
-def folder(root, tmp_path, monkeypatch):
-    """A copy of the settings to spoil."""
-    shutil.copytree(root / "workflow/presets", tmp_path / "workflow/presets")
-    (tmp_path / "params.yaml").write_text("presets: [smoke]\n")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def spoil(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
 
 
 def test_every_preset_is_valid(root, monkeypatch):

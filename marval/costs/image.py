@@ -68,10 +68,10 @@ def optimised(config: MARConfig, sampling: Sampling) -> Works:
 
 
 def decoding(config: TokenizerConfig, side: int) -> Work:
-    """The tokenizer's decoder on latents of `side` squared positions."""
+    """The tokenizer's decoder on `side` squared tokens."""
     with torch.device("meta"):
         autoencoder = build_autoencoder(config)
-    latents = meta(1, config.latent_channels, side, side)
+    latents = meta(1, config.latent_channels, side * config.patch, side * config.patch)
     modules = [autoencoder.decoder, autoencoder.post_quant_conv]
     return Work(counted(autoencoder.decode, latents), numbers(*(m for m in modules if m is not None)))
 

@@ -38,7 +38,7 @@ def encoding(config: TokenizerConfig, size: int, batch: int) -> PassCost:
 
 def decoding(config: TokenizerConfig, tokens: int, batch: int) -> PassCost:
     """Tokens to images."""
-    shape = (batch, tokens, config.latent_channels)
+    shape = (batch, tokens, config.token_channels)
     return _passed(lambda: _tokenizer(config), lambda tokenizer: tokenizer.decode(meta(*shape)), batch)
 
 
@@ -61,7 +61,7 @@ def judging(size: int, batch: int) -> PassCost:
 
 
 def _tokenizer(config: TokenizerConfig) -> Tokenizer:
-    channels = torch.ones(config.latent_channels)
+    channels = torch.ones(config.token_channels)
     return Tokenizer(config, build_autoencoder(config), channels, channels)
 
 

@@ -77,7 +77,7 @@ def reinforce_step(
 
 def _build(config: ReinforceTraining, variant: ReinforceVariant, sizes: Sizes) -> ReinforceMethod:
     with META:
-        channels = sizes.tokenizer.latent_channels
+        channels = sizes.tokenizer.token_channels
         autoencoder = build_autoencoder(sizes.tokenizer)
         tokenizer = Tokenizer(sizes.tokenizer, autoencoder, torch.zeros(channels), torch.ones(channels))
         alone = variant.model_copy(update={"distillation_weight": 0.0, "proximity_weight": 0.0})

@@ -12,6 +12,12 @@ class TokenizerConfig(Config):
 
     image_channels: int = Field(3, ge=1, le=3, description="1: grey scans, repeated to RGB outside")
     latent_channels: int = Field(gt=0, le=64)
+    patch: int = Field(
+        1,
+        gt=0,
+        le=16,
+        description="p: p x p positions of the latents are one token; patch_size of MAR's code",
+    )
     channels: list[Positive] = Field(min_length=1, max_length=6)
     layers_per_block: int = Field(gt=0, le=4)
     norm_groups: int = Field(32, gt=0)
@@ -34,6 +40,16 @@ class TokenizerConfig(Config):
     def downsampling(self) -> int:
         """f: side of an image / side of its latents."""
         return 2 ** (len(self.channels) - 1)
+
+    @property
+    def pixels(self) -> int:
+        """f p: side of the part of an image, in pixels, that a token stands for."""
+        return self.downsampling * self.patch
+
+    @property
+    def token_channels(self) -> int:
+        """C of a token: the latents' channels of p x p positions."""
+        return self.latent_channels * self.patch**2
 
 
 class HeadConfig(Config):

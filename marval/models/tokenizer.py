@@ -1,6 +1,7 @@
 """The image tokenizer: a KL autoencoder (diffusers' `AutoencoderKL`) between images and normalised latent tokens.
 
-Shapes: images `(B, 3, H, W)` in [-1, 1]; latents `(B, C, h, w)`; tokens `(B, h w, C)` in raster order (patch 1).
+Shapes: images `(B, 3, H, W)` in [-1, 1]; latents `(B, C, h, w)` with C = token_channels: where the patch is p > 1, those of p x p
+positions of the autoencoder are channels of one (channel-major, as MAR's patchify); tokens `(B, h w, C)` in raster order.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from marval.models.settings import TokenizerConfig
 
@@ -53,20 +55,22 @@ class Tokenizer(nn.Module):
     def encode_moments(self, images: Tensor) -> Tensor:
         """Posterior mean and standard deviation of the normalised latents, `(B, 2C, h, w)`."""
         posterior = self.autoencoder.encode(images[:, : self.config.image_channels]).latent_dist
-        return torch.cat([(posterior.mean - self.mean) / self.std, posterior.std / self.std], dim=1)
+        mean, std = (pixel_unshuffle(part, self.config.patch) for part in (posterior.mean, posterior.std))
+        return torch.cat([(mean - self.mean) / self.std, std / self.std], dim=1)
 
     def decode(self, tokens_BNC: Tensor) -> Tensor:
         """RGB images `(B, 3, H, W)`, about [-1, 1] and not clipped; differentiable in the tokens."""
         batch, count, channels = tokens_BNC.shape
         side = round(count**0.5)
         latents = tokens_BNC.transpose(1, 2).reshape(batch, channels, side, side)
-        images = self.autoencoder.decode(latents * self.std + self.mean).sample
+        latents = pixel_shuffle(latents * self.std + self.mean, self.config.patch)
+        images = self.autoencoder.decode(latents).sample
         return images.expand(-1, 3, -1, -1) if self.config.image_channels == 1 else images
 
 
 def random_tokenizer(size: TokenizerConfig) -> Tokenizer:
     """An untrained tokenizer; its latents' statistics change no time."""
-    channels = size.latent_channels
+    channels = size.token_channels
     return Tokenizer(size, build_autoencoder(size), torch.zeros(channels), torch.ones(channels))
 
 

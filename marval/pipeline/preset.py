@@ -210,15 +210,16 @@ def _names_are_free(preset: Preset) -> None:
 def _sizes_agree(preset: Preset) -> None:
     """Sizes that two sections state, or that follow from one and are stated in another."""
     size, model, tokenizer = preset.prepare.size, preset.teacher.model, preset.tokenizer.model
-    if model.channels != tokenizer.latent_channels:
+    patches = f" in patches of {tokenizer.patch} x {tokenizer.patch}" if tokenizer.patch > 1 else ""
+    if model.channels != tokenizer.token_channels:
         raise ValueError(
             f"teacher.model.channels is {model.channels} but tokenizer.model.latent_channels is "
-            f"{tokenizer.latent_channels}: make them the same"
+            f"{tokenizer.latent_channels}{patches}: make them the same"
         )
-    if model.side * tokenizer.downsampling != size:
+    if model.side * tokenizer.pixels != size:
         raise ValueError(
             f"teacher.model.side is {model.side}, but prepare.size {size} and the {len(tokenizer.channels)} levels of "
-            f"tokenizer.model.channels make latents of side {size / tokenizer.downsampling:g}"
+            f"tokenizer.model.channels make latents of side {size / tokenizer.downsampling:g}{patches}"
         )
     classes = preset.prepare.class_count()
     if classes is not None and classes != model.classes:

@@ -118,7 +118,7 @@ class Estimator:
         with torch.device("meta"):
             self.model_bytes = FLOAT_BYTES * numbers(MAR(preset.teacher.model))
             self.tokenizer_bytes = FLOAT_BYTES * numbers(build_autoencoder(preset.tokenizer.model))
-        self.size = preset.teacher.model.side * preset.tokenizer.model.downsampling  # pixels
+        self.size = preset.teacher.model.side * preset.tokenizer.model.pixels  # pixels
 
     def of(self, stage: Stage) -> Needs:
         """What one stage needs, by the method of its name; nothing that counts for stages that only handle small files."""
@@ -185,7 +185,7 @@ class Estimator:
         config, model = self.preset.encode, self.preset.tokenizer.model
         once = encoding(model, self.size, config.batch)
         views = self.images.count * (2 if config.mirror else 1)
-        row = FLOAT_BYTES * 2 * model.latent_channels * self.preset.teacher.model.tokens + ROW_BYTES
+        row = FLOAT_BYTES * 2 * model.token_channels * self.preset.teacher.model.tokens + ROW_BYTES
         return Needs(once.flops * views, once.peak_bytes, row * views)
 
     def _sample(self, stage: Stage) -> Needs:

@@ -33,7 +33,7 @@ def run(context: Context) -> None:
     process = here()
     images, settings, shards = _images(context), context.preset.encode, context.checkpoints / "shards"
     config, autoencoder = load_autoencoder(context.files.tokenizer)
-    channels = config.latent_channels
+    channels = config.token_channels
     plain = Tokenizer(config, autoencoder, torch.zeros(channels), torch.ones(channels)).to(process.device)
     encode_shards(images, plain, settings, shards, process.index, process.count, context.label)
     wait_for_all()

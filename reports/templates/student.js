@@ -300,12 +300,27 @@ const Student = (() => {
     return { ...x, data, side };
   }
 
+  /** p x p channels of a position become p x p positions of a channel. */
+  function pixelShuffled(x, p) {
+    const channels = x.channels / (p * p), side = x.side * p, data = new Float32Array(x.data.length);
+    for (let c = 0; c < channels; c++) {
+      for (let y = 0; y < side; y++) {
+        for (let i = 0; i < side; i++) {
+          const from = (c * p + (y % p)) * p + (i % p);
+          data[(c * side + y) * side + i] = x.data[(from * x.side + Math.floor(y / p)) * x.side + Math.floor(i / p)];
+        }
+      }
+    }
+    return { data, channels, side };
+  }
+
   /** An image {data (channels, side, side) about [-1, 1] and not clipped, channels, side} from tokens (N, C). */
   function decode(student, tokens) {
     const { weights: w, config } = student, { tokenizer, mean, std } = config;
     const N = tokens.length / mean.length, groups = tokenizer.norm_groups;
     const latents = transposed(tokens.map((v, i) => v * std[i % mean.length] + mean[i % mean.length]), N);
-    let x = { data: latents, channels: mean.length, side: Math.round(Math.sqrt(N)) };
+    const tokenMap = { data: latents, channels: mean.length, side: Math.round(Math.sqrt(N)) };
+    let x = pixelShuffled(tokenMap, tokenizer.patch);
     x = conv(w, "decoder.conv_in", conv(w, "post_quant_conv", x));
     x = resnet(w, "decoder.mid_block.resnets.0", x, groups);
     x = middleAttention(w, "decoder.mid_block.attentions.0", x, groups);

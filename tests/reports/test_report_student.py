@@ -31,7 +31,7 @@ from reports.student import Student, student
 in_a_browser = pytest.mark.skipif(browser.MISSING, reason="no chromium on this machine")
 SIZES = MARConfig(
     side=4,
-    channels=3,
+    channels=8,
     classes=5,
     width=24,
     encoder_blocks=1,
@@ -41,10 +41,10 @@ SIZES = MARConfig(
     head=HeadConfig(width=20, blocks=2),
 )
 PIXELS = TokenizerConfig(
-    image_channels=1, latent_channels=3, channels=[8, 16], layers_per_block=1, norm_groups=4
+    image_channels=1, latent_channels=2, patch=2, channels=[8, 16], layers_per_block=1, norm_groups=4
 )
 ONE_STEP_T = 900
-MEAN, STD = [0.3, -0.2, 0.1], [1.5, 0.7, 1.1]
+MEAN, STD = [0.3, -0.2, 0.1, 0.0, -0.1, 0.2, 0.4, -0.3], [1.5, 0.7, 1.1, 0.9, 1.2, 0.8, 1.0, 1.3]
 
 
 def settings() -> dict[str, Any]:

@@ -183,6 +183,10 @@ REINFORCED = "  marval-rl: {role: reinforced, model: marval-rl, diffusion_steps:
             {"    side: 4\n    channels: 4": "    side: 4\n    channels: 8"},
             ["teacher.model.channels is 8", "tokenizer.model.latent_channels is 4"],
         ),
+        (
+            {"    latent_channels: 4\n": "    latent_channels: 4\n    patch: 2\n"},
+            ["teacher.model.channels is 4", "tokenizer.model.latent_channels is 4 in patches of 2 x 2"],
+        ),
         ({"    classes: 10": "    classes: 12"}, ["teacher.model.classes is 12", "prepare have 10 classes"]),
         (
             {"    side: 4\n": "    side: 8\n"},

@@ -16,7 +16,7 @@ interval (`over_teacher`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,13 @@ def judged(rivals: Sequence[Rival]) -> Judgement:
         return Judgement(Verdict.REPRODUCED, min(p, 1.0), match)
     matched = p <= NON_INFERIORITY
     return Judgement(Verdict.NOT_REPRODUCED if matched else Verdict.INCONCLUSIVE, min(p, 1.0), match)
+
+
+def decided_by(rivals: Sequence[Rival], judgement: Judgement, key: Callable[[Rival], float]) -> Rival:
+    """The rival to name: the match, where there is one; else of those that are not beaten, or of all, the least by `key`."""
+    if judgement.verdict is Verdict.NOT_REPRODUCED and judgement.match:
+        return judgement.match
+    return min([r for r in rivals if not r.is_beaten] or rivals, key=key)
 
 
 def _p(part: Part) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reports.claims.as_good import Rival, files_of, finding, judged, rivals_in, tolerance, training_free
+from reports.claims.as_good import decided_by, files_of, finding, judged, rivals_in, tolerance, training_free
 from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict
 from reports.methods import settings_timed
 from reports.paper import Paper
@@ -35,7 +35,7 @@ def _part(entry: dict[str, Any], results: Results, batch: int, mode: str) -> Par
     if own is None or not left:
         return replace(none, why="no training-free rival of the student's quality was timed beside it")
     judgement = judged(rivals)
-    shown = _shown(left, judgement.verdict, judgement.match)
+    shown = decided_by(left, judgement, lambda rival: rival.seconds)
     times = shown.time.estimate
     assert times is not None
     sure = all(part.verdict is Verdict.REPRODUCED for part in shown.quality)
@@ -53,10 +53,3 @@ def _part(entry: dict[str, Any], results: Results, batch: int, mode: str) -> Par
         p_fails=judgement.p_fails,
         side=1,
     )
-
-
-def _shown(left: list[Rival], verdict: Verdict, match: Rival | None) -> Rival:
-    """The rival that decided: the match, the fastest that is not beaten, or the fastest."""
-    if verdict is Verdict.NOT_REPRODUCED and match:
-        return match
-    return min([r for r in left if not r.is_beaten] or left, key=lambda rival: rival.seconds)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reports.claims.as_good import Rival, files_of, finding, judged, rivals_in, tolerance, training_free
+from reports.claims.as_good import (
+    Rival,
+    decided_by,
+    files_of,
+    finding,
+    judged,
+    rivals_in,
+    tolerance,
+    training_free,
+)
 from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict
 from reports.methods import settings_timed
 from reports.paper import Paper
@@ -34,7 +43,7 @@ def _part(entry: dict[str, Any], results: Results, batch: int, mode: str) -> Par
     if not in_time:
         why = f"none of the {len(rivals)} training-free rivals makes an image in the student's time"
         return replace(none, verdict=judgement.verdict, why=why, files=files_of(rivals))
-    shown = _shown(in_time, judgement.verdict, judgement.match)
+    shown = decided_by(in_time, judgement, _distance)
     part = next((p for p in shown.quality if p.verdict is Verdict.NOT_REPRODUCED), shown.distance)
     why = f"rivals that are not clearly slower: {len(in_time)} of {len(rivals)}, among them {shown.name}: {part.why}"
     return replace(
@@ -47,13 +56,6 @@ def _part(entry: dict[str, Any], results: Results, batch: int, mode: str) -> Par
         p_fails=judgement.p_fails,
         side=None if part.side is None else -part.side,  # the finding holds where the rival's bound is broken
     )
-
-
-def _shown(in_time: list[Rival], verdict: Verdict, match: Rival | None) -> Rival:
-    """The rival that decided: the match, the best that is not beaten, or the best."""
-    if verdict is Verdict.NOT_REPRODUCED and match:
-        return match
-    return min([r for r in in_time if not r.is_beaten] or in_time, key=_distance)
 
 
 def _distance(rival: Rival) -> float:

@@ -74,12 +74,17 @@ def resolved_rules():
     except UserError as error:
         sys.exit(f"marval: error: {error}")
     except OSError as error:
-        if (line := of_files(error)) is None:
-            raise
-        sys.exit(f"marval: error: {line}")
+        exit_for_files(error)
     if workflow.is_main_process:
         announce(presets.values(), found.waiting, len(graph.stages))
     return rules, found.waiting
+
+
+def exit_for_files(error):
+    """End with one line about an error of the file system, where a person can mend it."""
+    if (line := of_files(error)) is None:
+        raise error
+    sys.exit(f"marval: error: {line}")
 
 
 def recorded(graph, contents):
@@ -148,7 +153,9 @@ def start_warm_process():
     if warm.is_wanted(GPUS):
         path = f".snakemake/warm-{os.getpid()}.socket"
         os.environ.update({warm.VARIABLE: path})
-        subprocess.Popen([sys.executable, "-m", "marval", "warm", path], start_new_session=True)
+        subprocess.Popen(
+            [sys.executable, "-m", "marval", "warm", path, str(os.getpid())], start_new_session=True
+        )
 
 
 def start_alone():
@@ -160,6 +167,8 @@ def start_alone():
         start.keep_lock()
     except UserError as error:
         sys.exit(f"marval: error: {error}")
+    except OSError as error:
+        exit_for_files(error)
 
 
 def announce(presets, lacking, total):

@@ -68,6 +68,12 @@ def content(checkout) -> dict[str, bytes]:
     }
 
 
+def differing(checkout, expected: dict[str, bytes]) -> list[str]:
+    """Results that are not as expected, by name."""
+    found = content(checkout)
+    return sorted(n for n in expected.keys() | found.keys() if found.get(n) != expected.get(n))
+
+
 def one_of_each_kind(checkout) -> list[Path]:
     """Of each stage one file of each suffix."""
     return [
@@ -91,7 +97,7 @@ def test_damaged_outputs_are_restored(copy, tried, whole):
             file.write_bytes(damaged)
             os.utime(file, ns=(mode.st_atime_ns, mode.st_mtime_ns))  # as a disk does, which tells nobody
         copy.run("snakemake")
-        assert content(copy) == expected
+        assert differing(copy, expected) == []
         assert "up to date" in copy.run("dvc", "status").stdout
         tried["damaged outputs"] += len(files)
 
@@ -121,7 +127,7 @@ def test_a_stage_refuses_damaged_inputs(copy, tried, command):
         assert "run `snakemake`" in line
         file.write_bytes(sound)
         tried["damaged inputs of a stage"] += 1
-    assert content(copy) == before
+    assert differing(copy, before) == []
 
 
 @pytest.mark.long

@@ -155,12 +155,13 @@ def test_a_client_killed_while_it_speaks_harms_nobody(served, client, said):
 
 
 def test_a_client_killed_with_its_child_harms_nobody(served, client):
-    """The server hears of both at once: it is stopped meanwhile."""
+    """The server hears of both at once, of the child first: it is stopped meanwhile."""
     process = client("wait")
     assert process.stdout is not None
     child = int(process.stdout.readline().split()[1])
     served.send_signal(signal.SIGSTOP)
     os.kill(child, signal.SIGKILL)
+    await_end(child)
     process.kill()
     process.wait()
     served.send_signal(signal.SIGCONT)

@@ -59,6 +59,7 @@ class StageRule:
 
 def resolved_rules():
     """(rules of the active presets' stages that can run, what each of the others waits for); a user's mistake is one line."""
+    global LOST  # what DVC will restore
     try:
         start.check_folder()
         items.refresh()
@@ -66,6 +67,7 @@ def resolved_rules():
         graph = active_graph()
         settings = {name: resolved_settings(preset) for name, preset in presets.items()}
         state = recorded(graph, {settings_path(name): content for name, content in settings.items()})
+        LOST = state.lost()
         found = outlook(nodes_of(graph, presets), state.is_settled)
         changed = state.to_run()
         idle = found.waiting.keys() | found.settled
@@ -164,6 +166,7 @@ def start_alone():
     try:
         CLAIM = start.claim()
         start.clear_remains()
+        start.drop_damaged(LOST)
         start.keep_lock()
     except UserError as error:
         sys.exit(f"marval: error: {error}")

@@ -98,7 +98,7 @@ def test_bug_shows_its_traceback(importable, tmp_path, pipe, capfd):
     ("number", "status", "work"),
     [
         (signal.SIGINT, 130, WAITING),
-        (signal.SIGKILL, -signal.SIGKILL, WAITING),
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, WAITING, marks=pytest.mark.long),
         (signal.SIGKILL, -signal.SIGKILL, LATE),
     ],
     ids=["interrupted", "killed", "killed early"],

@@ -35,7 +35,7 @@ def main(arguments):
             raise RuntimeError("a bug")
     return 0
 
-warm._preload = lambda: print("ready", flush=True)  # called once the socket listens
+warm._preload = lambda _: print("ready", flush=True)  # called once the socket listens
 warm.serve(Path(sys.argv[1]), main, os.getppid())
 """
 # starts the server, and ends with its own input
@@ -134,6 +134,29 @@ def test_children_end_with_the_parent_of_the_server(client, tmp_path):
     await_end(child)
     assert process.wait() == 1
     assert "the warm process ended unexpectedly" in process.communicate()[1]
+
+
+def test_a_server_whose_parent_goes_while_it_imports_imports_no_more(tmp_path):
+    first = (
+        "import os, select; os.write(1, b'first\\n'); select.select([os.pidfd_open(os.getppid())], [], [])"
+    )
+    (tmp_path / "first.py").write_text(first)
+    (tmp_path / "second.py").write_text("import os; os.write(1, b'second\\n')")
+    server = (
+        "import os, sys; sys.path.append(sys.argv[2]); from pathlib import Path; from marval.processes import warm; "
+        "warm.PACKAGES, warm.HEAVY = ('first', 'second'), (); warm.serve(Path(sys.argv[1]), print, os.getppid())"
+    )
+    socket = tmp_path / "socket"
+    command = [sys.executable, "-c", PARENT, server, str(socket), str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "first\n"
+        assert socket.exists()
+        parent.kill()
+        assert parent.stdout.read() == ""
+    assert not socket.exists()
 
 
 def test_a_server_whose_parent_is_gone_before_it_starts_ends_at_once(tmp_path):

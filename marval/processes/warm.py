@@ -87,7 +87,11 @@ def serve(path: Path, main: Main, parent: int) -> NoReturn:
 
     `parent`: the parent's pid as the parent knows it, which may be gone before this process can ask who it is.
     """
-    if os.getppid() != parent:
+
+    def is_wanted_still() -> bool:
+        return os.getppid() == parent
+
+    if not is_wanted_still():
         os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the stages
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,10 +99,10 @@ def serve(path: Path, main: Main, parent: int) -> NoReturn:
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
         listener.bind(str(path))
         listener.listen()  # early clients wait while the packages are imported
-        _preload()
+        _preload(is_wanted_still)
         selector.register(listener, selectors.EVENT_READ)
         try:
-            while os.getppid() == parent:
+            while is_wanted_still():
                 for key, _ in selector.select(PARENT_CHECK_SECONDS):
                     _handle(key, selector, main)
         finally:
@@ -117,13 +121,15 @@ def is_wanted(devices: Sequence[str]) -> bool:
     return not devices and VARIABLE not in os.environ
 
 
-def _preload() -> None:
+def _preload(is_wanted_still: Callable[[], bool] = lambda: True) -> None:
+    """Import the packages, which takes long on a machine with other work; one after another, while anybody wants them."""
     # some of the packages ask whether there are GPUs; answered by CUDA itself, no fork of this process could use them
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*PACKAGES, *HEAVY):
-            importlib.import_module(name)
+            if is_wanted_still():
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()  # imported objects stay shared between the children
 

@@ -72,7 +72,8 @@ test-long: $(INSTALLED) ## the others: whole runs that are killed, damaged or of
 	@python -m pytest -n 2 --dist loadscope -m long
 
 faults: $(INSTALLED) ## kills, damaged files and bad input of all kinds, for an hour; prints what has held
-	@FAULTS=1 python -m pytest tests/faults -p no:randomly
+	@# a round of kills may take long beside other work; what has no end at all ends all the same
+	@FAULTS=1 python -m pytest tests/faults -v --log-cli-level=INFO -p no:randomly -o timeout=7200 -o faulthandler_timeout=7800
 
 lint: $(INSTALLED) ## format, style and types
 	@ruff format --check .

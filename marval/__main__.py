@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if typed and (elsewhere := _code_is_elsewhere()):
         return fail("marval", elsewhere)
     if options.command == "warm":
-        warm.serve(options.socket, main)
+        warm.serve(options.socket, main, options.parent)
     if workers.checkpoints_of_parent():
         return _work(options, arguments)
     delegated = None if workers.is_one_of_several() else warm.delegate(arguments)
@@ -178,6 +178,7 @@ def parser() -> argparse.ArgumentParser:
     command("code", _code, "write which code each stage depends on, results/code/")
     server = command("warm", None, "serve stage commands from a process with the packages imported")
     server.add_argument("socket", type=Path)
+    server.add_argument("parent", type=int, help="the process that starts it, with which it ends")
     files = command("weights", _weights, "fetch and check the published files of a preset")
     files.add_argument("preset")
     plan = command(

@@ -1,13 +1,16 @@
 """Features on disk, filed under the content of what they were made of: the images and the judge's weights."""
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from metrics.errors import UserError
 from metrics.features import FeatureJudge, Features
 from metrics.files import replacing
+from metrics.npz import read_npz
 from metrics.samples import Samples
+
+NAMES = ("features", "logits")
 
 
 class FeatureCache:
@@ -28,11 +31,14 @@ class FeatureCache:
         if path is None or not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as file:
-                found = Features(file["features"], file["logits"])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+            arrays, _ = read_npz(path, NAMES, "it is made again")
+        except UserError:
             return None  # a damaged file is computed again and replaced
-        return found if len(found.features) == len(samples.images) else None
+        found = [np.array(arrays[name]) for name in NAMES if name in arrays]
+        count = len(samples.images)
+        if [(a.dtype, a.ndim, a.shape[:1]) for a in found] != [(np.float32, 2, (count,))] * len(NAMES):
+            return None
+        return Features(*found)
 
     def put(self, samples: Samples, judge: FeatureJudge, features: Features) -> None:
         """Store; the file appears complete or not at all."""

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -34,8 +35,16 @@ def main(arguments):
             raise RuntimeError("a bug")
     return 0
 
-warm._preload = lambda: print("ready", flush=True)  # called once the socket listens
-warm.serve(Path(sys.argv[1]), main)
+warm._preload = lambda _: print("ready", flush=True)  # called once the socket listens
+warm.serve(Path(sys.argv[1]), main, os.getppid())
+"""
+# starts the server, and ends with its own input
+PARENT = """
+import subprocess, sys
+with subprocess.Popen([sys.executable, "-c", *sys.argv[1:]]) as server:
+    sys.stdin.read()
+    import os
+    os._exit(0)
 """
 CLIENT = (
     "import sys; from marval.processes import warm; "
@@ -71,9 +80,18 @@ def served(client):
         try:
             assert server.stdout is not None
             assert server.stdout.readline() == "ready\n"
-            yield
+            yield server
         finally:
             server.kill()
+
+
+def await_end(pid):
+    """Nothing is timed here: the limit is for what would hang."""
+    watch = os.pidfd_open(pid)
+    try:
+        assert select.select([watch], [], [], 300)[0], f"process {pid} is still running"
+    finally:
+        os.close(watch)
 
 
 @pytest.mark.parametrize("status", [0, 2])
@@ -97,10 +115,81 @@ def test_child_of_a_killed_client_is_killed(served, client):
     process = client("wait")
     assert process.stdout is not None
     child = int(process.stdout.readline().split()[1])
-    watch = os.pidfd_open(child)
     process.kill()
-    assert select.select([watch], [], [], 30)[0], "the child is still running"
-    os.close(watch)
+    await_end(child)
+
+
+def test_children_end_with_the_parent_of_the_server(client, tmp_path):
+    """As a killed run's do, whatever has been killed first."""
+    command = [sys.executable, "-c", PARENT, SERVER, os.environ["MARVAL_WARM"]]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        process = client("wait")
+        assert process.stdout is not None
+        child = int(process.stdout.readline().split()[1])
+        parent.kill()
+    await_end(child)
+    assert process.wait() == 1
+    assert "the warm process ended unexpectedly" in process.communicate()[1]
+
+
+def test_a_server_whose_parent_goes_while_it_imports_imports_no_more(tmp_path):
+    first = (
+        "import os, select; os.write(1, b'first\\n'); select.select([os.pidfd_open(os.getppid())], [], [])"
+    )
+    (tmp_path / "first.py").write_text(first)
+    (tmp_path / "second.py").write_text("import os; os.write(1, b'second\\n')")
+    server = (
+        "import os, sys; sys.path.append(sys.argv[2]); from pathlib import Path; from marval.processes import warm; "
+        "warm.PACKAGES, warm.HEAVY = ('first', 'second'), (); warm.serve(Path(sys.argv[1]), print, os.getppid())"
+    )
+    socket = tmp_path / "socket"
+    command = [sys.executable, "-c", PARENT, server, str(socket), str(tmp_path)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "first\n"
+        assert socket.exists()
+        parent.kill()
+        assert parent.stdout.read() == ""
+    assert not socket.exists()
+
+
+def test_a_server_whose_parent_is_gone_before_it_starts_ends_at_once(tmp_path):
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    command = [sys.executable, "-m", "marval", "warm", str(tmp_path / "socket"), str(gone.pid)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert not (tmp_path / "socket").exists()
+
+
+@pytest.mark.parametrize("said", [b"", b"\0\0", (9).to_bytes(4, "big"), (9).to_bytes(4, "big") + b"{"])
+def test_a_client_killed_while_it_speaks_harms_nobody(served, client, said):
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.connect(os.environ["MARVAL_WARM"])
+        killed.sendall(said)
+    assert client("status", "0").wait() == 0
+    assert served.poll() is None
+
+
+def test_a_client_killed_with_its_child_harms_nobody(served, client):
+    """The server hears of both at once, of the child first: it is stopped meanwhile."""
+    process = client("wait")
+    assert process.stdout is not None
+    child = int(process.stdout.readline().split()[1])
+    served.send_signal(signal.SIGSTOP)
+    os.kill(child, signal.SIGKILL)
+    await_end(child)
+    process.kill()
+    process.wait()
+    served.send_signal(signal.SIGCONT)
+    assert client("status", "0").wait() == 0
+    assert served.poll() is None
 
 
 def test_crash_shows_its_traceback(served, client):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +59,17 @@ class Stage:
 
 
 class Graph:
-    """Some stages, by address, in the order of dvc.yaml."""
+    """Some stages, by address, in the order of dvc.yaml; UserError where two would write one file."""
 
     def __init__(self, stages: Iterable[Stage]) -> None:
         self.stages = {stage.address: stage for stage in stages}
-
-    @cached_property
-    def _maker_of(self) -> dict[Path, str]:
-        return {out: stage.address for stage in self.stages.values() for out in stage.outputs}
+        self._maker_of: dict[Path, str] = {}
+        for stage in self.stages.values():
+            for out in stage.outputs:
+                if (other := self._maker_of.setdefault(out, stage.address)) != stage.address:
+                    raise UserError(
+                        f"{other} and {stage.address} would both write {out}: rename a variant of the preset {stage.preset}"
+                    )
 
     def inputs(self, stage: Stage) -> dict[Path, str]:
         """Outputs of other stages that a stage reads as data -> the stage that makes each."""

@@ -36,9 +36,15 @@ def _of_large(path: Path, state: str) -> str:
     key = str(path.absolute())
     if known.get(key, ["", ""])[0] != state:
         with path.open("rb") as stream:
-            known[key] = [state, hashlib.file_digest(stream, "md5").hexdigest()]
+            md5 = hashlib.file_digest(stream, "md5").hexdigest()
+        known[key] = [state, md5, _check(key, state, md5)]
         write_json(REMEMBERED, known)
     return known[key][1]
+
+
+def _check(key: str, state: str, md5: str) -> str:
+    """Of one entry: a damaged one would have a sound file refused, again and again."""
+    return hashlib.md5(f"{key}:{state}:{md5}".encode()).hexdigest()[:8]
 
 
 @functools.cache
@@ -47,4 +53,10 @@ def _remembered() -> dict[str, list[str]]:
         known = json.loads(REMEMBERED.read_text())
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    if not isinstance(known, dict):
+        return {}
+    return {
+        key: entry
+        for key, entry in known.items()
+        if isinstance(entry, list) and len(entry) == 3 and entry[2] == _check(key, entry[0], entry[1])
+    }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 import sys
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import TextIO
@@ -69,6 +71,40 @@ def clear_remains() -> None:
         socket.unlink(missing_ok=True)
     if not _is_readable(RWLOCK):
         _drop_rwlock()
+
+
+def drop_damaged(objects: Collection[str]) -> None:
+    """Remove objects of DVC's cache whose content is not what their names say: DVC takes write-protected ones as they are.
+
+    `objects`: md5s of outputs that are about to be restored. A stage of which an object is missing runs again.
+    """
+    if not objects:
+        return
+    from dvc.repo import Repo
+
+    with Repo(".") as repo:
+        for name in objects:
+            place = Path(repo.cache.local.oid_to_path(name))
+            parts = _parts(place) if name.endswith(".dir") else []
+            for part in [place, *(Path(repo.cache.local.oid_to_path(md5)) for md5 in parts)]:
+                if part.is_file() and _md5(part) != (part.parent.name + part.stem):
+                    part.unlink()
+                    sys.stderr.write(
+                        f"marval: {os.path.relpath(part)} is damaged, and is removed: what it was is made again\n"
+                    )
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def _parts(place: Path) -> list[str]:
+    """md5s of the files of a folder in the cache; none where its list is damaged, which goes by itself."""
+    try:
+        return [str(entry["md5"]) for entry in json.loads(place.read_text())]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
 
 
 def keep_lock() -> None:

@@ -59,6 +59,16 @@ class State:
         """Whether nothing but inputs that are gone stands against a stage's outputs."""
         return all(change.startswith(GONE) for change in self.changes(self._graph.stages[address]))
 
+    def lost(self) -> list[str]:
+        """md5s of recorded outputs that are not there any more, or not as recorded: what DVC restores from its cache."""
+        outputs = [
+            (Path(out["path"]), out["md5"])
+            for address in self._graph.stages
+            for out in self._lock.get(address, {}).get("outs", [])
+            if "md5" in out
+        ]
+        return [md5 for path, md5 in outputs if not (path.exists() and self._digest(path) == md5)]
+
     def _in_order(self) -> list[str]:
         """Makers before those who read what they make."""
         done: dict[str, None] = {}

@@ -5,11 +5,13 @@ stages. Snakemake starts `python -m marval warm SOCKET`; a stage command that fi
 MARVAL_WARM) hands its arguments, environment and terminal over and waits. Only third-party packages are imported beforehand:
 the project's own code is read afresh by every child. Without the socket a command runs in its own process, with equal results.
 
-Ctrl-C is passed on to the child. When a client is killed, so is its child; when the parent of the server is gone, it ends.
+Ctrl-C is passed on to the child. When a client is killed, so is its child; when the parent of the server is gone, it ends,
+and all children with it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -43,6 +45,7 @@ HEAVY = (
 )
 INTERRUPT = b"interrupt"
 PARENT_CHECK_SECONDS = 2.0
+HEADER_BYTES = 4  # the length of a request, before it
 
 Main = Callable[[Sequence[str]], int]
 
@@ -60,7 +63,7 @@ def delegate(arguments: Sequence[str]) -> int | None:
         request = json.dumps(
             {"arguments": list(arguments), "cwd": os.getcwd(), "environment": dict(os.environ)}
         ).encode()
-        header = len(request).to_bytes(4, "big")
+        header = len(request).to_bytes(HEADER_BYTES, "big")
         socket.send_fds(connection, [header], [0, 1, 2])
         connection.sendall(request)
         return _await_status(connection)
@@ -79,23 +82,34 @@ def _await_status(connection: socket.socket) -> int:
         return 1
 
 
-def serve(path: Path, main: Main) -> NoReturn:
-    """Import the packages and serve until the parent process is gone. `main` is what children run."""
-    parent = os.getppid()
+def serve(path: Path, main: Main, parent: int) -> NoReturn:
+    """Import the packages and serve until the parent process is gone. `main` is what children run.
+
+    `parent`: the parent's pid as the parent knows it, which may be gone before this process can ask who it is.
+    """
+
+    def is_wanted_still() -> bool:
+        return os.getppid() == parent
+
+    if not is_wanted_still():
+        os._exit(0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the stages
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
         listener.bind(str(path))
         listener.listen()  # early clients wait while the packages are imported
-        _preload()
+        _preload(is_wanted_still)
         selector.register(listener, selectors.EVENT_READ)
         try:
-            while os.getppid() == parent:
+            while is_wanted_still():
                 for key, _ in selector.select(PARENT_CHECK_SECONDS):
                     _handle(key, selector, main)
         finally:
             path.unlink(missing_ok=True)
+            for key in selector.get_map().values():
+                if isinstance(key.data, tuple):
+                    _signal(key.data[0], signal.SIGKILL)
     os._exit(0)  # a normal exit makes some of the packages complain about leaks
 
 
@@ -107,13 +121,15 @@ def is_wanted(devices: Sequence[str]) -> bool:
     return not devices and VARIABLE not in os.environ
 
 
-def _preload() -> None:
+def _preload(is_wanted_still: Callable[[], bool] = lambda: True) -> None:
+    """Import the packages, which takes long on a machine with other work; one after another, while anybody wants them."""
     # some of the packages ask whether there are GPUs; answered by CUDA itself, no fork of this process could use them
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*PACKAGES, *HEAVY):
-            importlib.import_module(name)
+            if is_wanted_still():
+                importlib.import_module(name)
     gc.collect()
     gc.freeze()  # imported objects stay shared between the children
 
@@ -122,10 +138,16 @@ def _handle(key: selectors.SelectorKey, selector: selectors.BaseSelector, main: 
     """A new client, a word from a client, or the end of a child."""
     if isinstance(key.fileobj, socket.socket) and key.data is None:
         connection, _ = key.fileobj.accept()
-        pid = _fork(connection, selector, main)
+        received = _receive(connection)
+        if received is None:
+            connection.close()
+            return
+        pid = _fork(*received, selector, main)
         selector.register(connection, selectors.EVENT_READ, data=pid)
         selector.register(os.pidfd_open(pid), selectors.EVENT_READ, data=(pid, connection))
     elif isinstance(key.fileobj, socket.socket):
+        if key.fileobj.fileno() < 0:
+            return  # closed a moment ago, since its child has ended
         word = key.fileobj.recv(64)
         _signal(key.data, signal.SIGINT if word else signal.SIGKILL)
         if not word:
@@ -137,7 +159,8 @@ def _handle(key: selectors.SelectorKey, selector: selectors.BaseSelector, main: 
         _, state = os.waitpid(pid, 0)
         if connection.fileno() in selector.get_map():
             selector.unregister(connection)
-            connection.sendall(str(_status(state)).encode())
+            with contextlib.suppress(OSError):  # the client is gone as well
+                connection.sendall(str(_status(state)).encode())
         connection.close()
 
 
@@ -153,11 +176,20 @@ def _status(state: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _fork(connection: socket.socket, selector: selectors.BaseSelector, main: Main) -> int:
-    header, streams, _, _ = socket.recv_fds(connection, 4, 3)
-    request = b""
-    while len(request) < int.from_bytes(header, "big"):
-        request += connection.recv(65536)
+def _receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
+    """A client's request and its three streams; None from one that was killed before it had said all."""
+    header, streams, _, _ = socket.recv_fds(connection, HEADER_BYTES, 3)
+    size, request = int.from_bytes(header, "big"), b""
+    while len(request) < size and (part := connection.recv(1 << 16)):
+        request += part
+    if request and len(request) == size:
+        return request, streams
+    for stream in streams:
+        os.close(stream)
+    return None
+
+
+def _fork(request: bytes, streams: list[int], selector: selectors.BaseSelector, main: Main) -> int:
     pid = os.fork()
     if pid:
         for stream in streams:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 PROCESSES = "MARVAL_PROCESSES"  # how many, on a machine without GPUs; or fewer than it has GPUs
+PARENT = "MARVAL_PARENT"  # tells a worker who has started it, which may be gone before it can ask
 CHECKPOINTS = "MARVAL_CHECKPOINTS"  # tells a worker where they are: the name takes reading all inputs
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STATUS_USER_ERROR = 2
@@ -83,6 +84,7 @@ def _lent(checkpoints: Path) -> Iterator[None]:
     signals = {number: signal.getsignal(number) for number in HANDLED}
     environment = dict(os.environ)
     os.environ[CHECKPOINTS] = str(checkpoints)
+    os.environ[PARENT] = str(os.getpid())
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does; the stage sets its own number
     logging.disable()
     try:
@@ -128,3 +130,5 @@ def die_with_parent() -> None:
     """A worker is never left behind, even where the command in charge is killed without a chance to say so (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
+        if os.environ.get(PARENT, str(os.getppid())) != str(os.getppid()):
+            os.kill(os.getpid(), signal.SIGKILL)

@@ -1,12 +1,14 @@
 """Faults of all kinds, counted. `make test` runs a small share of them; FAULTS=1 (`make faults`) runs them all, for an hour."""
 
 import importlib.util
-import os
+import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from extent import MINUTES, WHOLE, time_left
 from hypothesis import settings
 
 # the checkouts of the tests of the workflow: one conftest cannot import another by its name
@@ -20,7 +22,9 @@ copy, finished, fresh, warm_process = (
     getattr(checkouts, name) for name in ("copy", "finished", "fresh", "warm_process")
 )
 
-WHOLE = bool(os.environ.get("FAULTS"))
+TELL_SECONDS = 60
+KILLS = "test_kills"
+_told = [time.monotonic()]
 TRIED: Counter[str] = Counter()
 
 settings.register_profile("share", max_examples=60, deadline=None, derandomize=True, database=None)
@@ -38,6 +42,32 @@ def whole() -> bool:
 def tried() -> Counter[str]:
     """Counts what has been tried and has held, by kind; printed at the end."""
     return TRIED
+
+
+@pytest.fixture(autouse=True)
+def _in_time() -> None:
+    if not time_left():
+        pytest.skip(f"the {MINUTES:g} minutes are over (FAULTS_MINUTES)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Kills take what time the others leave."""
+    if WHOLE:
+        items.sort(key=lambda item: KILLS in item.nodeid)
+
+
+def pytest_configure() -> None:
+    """SIGTERM ends a long run as Ctrl-C does: with what has held, and nothing left running."""
+    if WHOLE:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_runtest_logfinish() -> None:
+    """In a long run, once a minute how far it has come."""
+    if WHOLE and time.monotonic() > _told[-1] + TELL_SECONDS:
+        _told.append(time.monotonic())
+        sys.stdout.write(f" {sum(TRIED.values())} faults have held\n")
+        sys.stdout.flush()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,33 +1,44 @@
 """Killed at any point and started again, a run ends with the same results, bit for bit, and leaves nothing behind."""
 
 import contextlib
+import logging
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import yaml
-from test_damage import content, one_error
+from extent import WHOLE, time_left
+from test_damage import content, differing, one_error
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 # stages that a small run makes again, with what follows from them taken from DVC's memory; nothing of it in a whole run
 AGAIN = ["distill@smoke-marval-0", "reinforce@smoke-marval-rl-0", "evaluate@smoke-marval"]
+LOG = logging.getLogger(__name__)
 SIGNALS = [signal.SIGKILL, signal.SIGINT, signal.SIGTERM]
+PATIENCE = 600  # seconds: nothing is timed here, and nothing hangs
+
+
+def recorded(checkout) -> dict:
+    """The content of dvc.lock."""
+    return yaml.load((checkout.path / "dvc.lock").read_text(), Loader=yaml.CSafeLoader)
 
 
 def forget(checkout, addresses) -> None:
     """Remove the outputs of stages, and what DVC remembers of them."""
-    lock = checkout.path / "dvc.lock"
-    known = yaml.safe_load(lock.read_text())
-    for address in addresses:
-        for out in known["stages"].pop(address)["outs"]:
-            path = checkout.path / out["path"]
-            subprocess.run(["rm", "-rf", path], check=True)
-    lock.write_text(yaml.safe_dump(known))
-    subprocess.run(["rm", "-rf", checkout.path / ".dvc/cache/runs"], check=True)
+    known = recorded(checkout)
+    gone = [known["stages"].pop(address) for address in addresses]
+    for out in (out for entry in gone for out in entry["outs"]):
+        subprocess.run(["rm", "-rf", checkout.path / out["path"]], check=True)
+    (checkout.path / "dvc.lock").write_text(yaml.dump(known, Dumper=yaml.CSafeDumper))
+    for run in filter(Path.is_file, (checkout.path / ".dvc/cache/runs").rglob("*")):
+        if yaml.load(run.read_text(), Loader=yaml.CSafeLoader)["cmd"] in [entry["cmd"] for entry in gone]:
+            run.unlink()
 
 
 def interrupt(checkout, number: signal.Signals, lines: int, pause: float) -> bool:
@@ -51,8 +62,42 @@ def interrupt(checkout, number: signal.Signals, lines: int, pause: float) -> boo
             if number == signal.SIGKILL:
                 process.stderr.close()
             else:
-                process.communicate(timeout=120)
+                try:
+                    process.communicate(timeout=PATIENCE)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise
     return running
+
+
+class Runs:
+    """How often each stage has done its work in a checkout: what DVC has recorded is never done again."""
+
+    def __init__(self, checkout) -> None:
+        self._checkout = checkout
+        self._recorded: dict[str, int] = {}
+
+    def note(self) -> None:
+        """After a run: what is recorded now."""
+        with contextlib.suppress(
+            yaml.YAMLError, TypeError, FileNotFoundError
+        ):  # cut off by the kill, or not there yet
+            for address in recorded(self._checkout)["stages"]:
+                self._recorded.setdefault(address, self._done(address))
+
+    def forget(self, addresses) -> None:
+        forget(self._checkout, addresses)
+        self._recorded.clear()
+
+    def twice(self) -> list[str]:
+        """The stages that have worked again although nothing of theirs had changed."""
+        return [address for address, before in self._recorded.items() if self._done(address) > before]
+
+    def _done(self, address: str) -> int:
+        log = self._checkout.path / f"logs/{address.replace('@', '/')}.log"
+        return (
+            sum(line.endswith(" INFO done") for line in log.read_text().splitlines()) if log.exists() else 0
+        )
 
 
 def processes_in(folder: Path) -> list[int]:
@@ -70,10 +115,10 @@ def await_end(folder: Path) -> None:
     for pid in processes_in(folder):
         with contextlib.suppress(ProcessLookupError):
             descriptor = os.pidfd_open(pid)
-            import select
-
-            ended, _, _ = select.select([descriptor], [], [], 60)
-            os.close(descriptor)
+            try:
+                ended, _, _ = select.select([descriptor], [], [], PATIENCE)
+            finally:
+                os.close(descriptor)
             assert ended, f"process {pid} outlives its run"
 
 
@@ -81,7 +126,7 @@ def check_end(checkout, expected) -> None:
     """The results of an uninterrupted run, nobody at work, and no unfinished file."""
     done = checkout.run("snakemake", check=False)
     assert done.returncode == 0, done.stderr
-    assert content(checkout) == expected
+    assert differing(checkout, expected) == []
     assert "up to date" in checkout.run("dvc", "status").stdout
     await_end(checkout.path)
     assert not [p for p in (checkout.path / "results").rglob(".*") if p.name != ".snakemake_timestamp"]
@@ -89,22 +134,50 @@ def check_end(checkout, expected) -> None:
     assert not list((checkout.path / ".snakemake").glob("warm-*.socket"))
 
 
-def test_killed_runs_go_on(finished, fresh, tmp_path, tried, whole):
-    """At start-up and later, by each signal; a whole run from nothing, or a few stages of one."""
-    draw, expected = random.Random(0), content(finished)
-    rounds, at_start, later = (6, 4, 32) if whole else (1, 1, 2)
-    for turn in range(rounds):
-        checkout = (fresh if whole else finished).copy(tmp_path / f"{turn}")
-        if not whole:
-            forget(checkout, AGAIN)
-        plans = [(0, draw.uniform(0, 6)) for _ in range(at_start)]
-        plans += [(draw.randint(5, 15), draw.uniform(0, 6)) for _ in range(later)]
-        for lines, pause in plans:
-            number = draw.choice(SIGNALS)
-            if interrupt(checkout, number, lines, pause):
-                tried[f"kills {'at start-up' if lines == 0 else 'later'}, {number.name}"] += 1
-            await_end(checkout.path)
-        check_end(checkout, expected)
+# a round: kills before anything of the workflow has been read, and kills later
+AT_START, LATER = (3, 18) if WHOLE else (1, 2)
+ROUNDS = 10 if WHOLE else 1
+
+
+@pytest.mark.parametrize("turn", range(ROUNDS))
+def test_killed_runs_go_on(finished, fresh, tmp_path, tried, turn):
+    """By each signal, at any moment; a whole run from nothing, or a few stages of one."""
+    draw, expected = random.Random(turn), content(finished)
+    checkout = (fresh if WHOLE else finished).copy(tmp_path / "marval")
+    runs = Runs(checkout)
+    if not WHOLE:
+        runs.forget(AGAIN)
+    runs.note()
+    plans = [(0, draw.uniform(0, 6)) for _ in range(AT_START)]
+    plans += [(draw.randint(3, 40), draw.uniform(0, 3)) for _ in range(LATER)]
+    draw.shuffle(plans)
+    kills: Counter[str] = Counter()
+    while plans and time_left():
+        lines, pause = plans[-1]
+        number = draw.choice(SIGNALS)
+        killed = interrupt(checkout, number, lines, pause)
+        LOG.info(
+            "round %s, %s left: %s after %s lines and %.1f s, %s",
+            turn,
+            len(plans),
+            number.name,
+            lines,
+            pause,
+            killed,
+        )
+        await_end(checkout.path)
+        if killed:
+            plans.pop()
+            kills[f"kills {'later' if lines else 'at start-up'}, {number.name}"] += 1
+        else:  # it was through before its end came
+            check_end(checkout, expected)
+            assert not runs.twice()
+            runs.forget(AGAIN)
+        runs.note()  # what is recorded by now
+    check_end(checkout, expected)
+    assert not runs.twice()
+    tried.update(kills)
+    tried["runs that went on after kills"] += 1
 
 
 def test_a_cut_off_list_of_files_in_use_is_dropped(copy, tried):

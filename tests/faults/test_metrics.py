@@ -15,13 +15,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics import UserError
+from metrics.cache import FeatureCache
 from metrics.cli import run
 from metrics.compare import compare, read_rows
+from metrics.features import Features
 from metrics.judges.files import build, load
 from metrics.judges.section import JudgesConfig
 from metrics.npz import read_npz
 from metrics.reference import read_reference
-from metrics.samples import read_samples
+from metrics.samples import Samples, read_samples
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
@@ -128,8 +130,8 @@ def with_size(content: bytes, size: int) -> bytes:
     return bytes(found)
 
 
-def flipped(content: bytes, place: int) -> bytes:
-    return content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :]
+def flipped(content: bytes, place: int, bits: int = 4) -> bytes:
+    return content[:place] + bytes([content[place] ^ bits]) + content[place + 1 :]
 
 
 DATA = IMAGES.tobytes()
@@ -504,6 +506,66 @@ def test_any_damage_to_an_archive(drawn, tried, data, whole):
         assert np.array_equal(found.get("arr_0", IMAGES), IMAGES)
 
     read_or_refused(tried, read)
+
+
+class Judge:
+    """What a cache asks of one."""
+
+    kind = name = "cnn"
+    sha256 = "a" * 64
+
+
+@pytest.fixture(scope="module")
+def cached(drawn):
+    """A cache with features of the images, the file's path and content, and the features."""
+    cache, samples = FeatureCache(drawn), Samples(IMAGES, None, LABELS)
+    features = Features(RNG.random((40, 8), np.float32), RNG.random((40, 3), np.float32))
+    cache.put(samples, Judge(), features)
+    path = cache.path(samples, Judge())
+    return lambda: cache.get(samples, Judge()), path, path.read_bytes(), features
+
+
+def remembered_or_forgotten(get, features, tried) -> bool:
+    """Whether a cache that may be damaged still has the features; what it has are these."""
+    found = get()
+    assert found is None or np.array_equal(found.features, features.features)
+    assert found is None or np.array_equal(found.logits, features.logits)
+    tried["damaged caches"] += 1
+    return found is not None
+
+
+@pytest.mark.parametrize(("mark", "place", "value"), [(b"PK\x01\x02", 8, 1), (b"PK\x01\x02", 10, 99)])
+def test_a_cache_that_says_it_is_encrypted_or_packed_is_forgotten(cached, tried, mark, place, value):
+    get, path, content, features = cached
+    path.write_bytes(content)
+    assert remembered_or_forgotten(get, features, tried)
+    place += content.index(mark)
+    path.write_bytes(content[:place] + bytes([value]) + content[place + 1 :])
+    assert not remembered_or_forgotten(get, features, tried)
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"features": np.float32(3), "logits": np.float32(3)},
+        {"features": np.zeros((40, 8), np.float32)},
+        {"features": np.zeros((40, 8)), "logits": np.zeros((40, 3))},
+        {"features": np.zeros((40, 8), np.float32), "logits": np.zeros((9, 3), np.float32)},
+    ],
+)
+def test_a_cache_of_another_kind_is_forgotten(cached, tried, arrays):
+    get, path, _, features = cached
+    np.savez(path, **arrays)
+    assert not remembered_or_forgotten(get, features, tried)
+
+
+@given(data=st.data())
+def test_any_damage_to_a_cache(cached, tried, data):
+    get, path, content, features = cached
+    ends = st.integers(0, 200) | st.integers(len(content) - 300, len(content) - 1)
+    place = data.draw(ends | st.integers(0, len(content) - 1))
+    path.write_bytes(flipped(content, place, data.draw(st.integers(1, 255))))
+    remembered_or_forgotten(get, features, tried)
 
 
 ARRAYS = st.one_of(

@@ -32,6 +32,7 @@ def folder(root, tmp_path_factory):
     """A copy of the settings to spoil, and the content of the preset `smoke`."""
     folder = tmp_path_factory.mktemp("presets")
     shutil.copytree(root / "workflow", folder / "workflow")
+    shutil.copy(root / "dvc.yaml", folder)
     return folder, yaml.safe_load((root / "workflow/presets/smoke.yaml").read_text())
 
 
@@ -79,6 +80,17 @@ def test_hostile_names_are_refused_with_the_rule(edited, tried, place):
 )
 def test_names_that_are_taken_are_refused(edited, tried, place, name, word):
     assert word in refused(lambda: edited(lambda content: PLACES[place](content, name)))
+    tried["hostile names"] += 1
+
+
+def test_names_that_lead_to_one_file_are_refused(edited, tried):
+    name = "watch-marval-rl"
+    edited(lambda content: content["distill"]["variants"].update({name: {"guidance": 1.0}}))
+    line = refused(lambda: graph_of("smoke"))
+    assert line == (
+        "distill@smoke-watch-marval-rl-0 and watch@smoke-marval-rl-0 would both write "
+        "results/smoke/records/watch-marval-rl-s0.json: rename a variant of the preset smoke"
+    )
     tried["hostile names"] += 1
 
 

@@ -22,8 +22,8 @@ from marval.timing.floors import MACHINES, Machine, floor_seconds, measured
 SIZES = {"base": (768, 12, 12, 1024, 6), "large": (1024, 16, 16, 1280, 8), "huge": (1280, 20, 16, 1536, 12)}
 PUBLISHED = [
     ("base", 64, (3.53, 7.44, 3.66), (14.9, 5.75), (121, 8.3)),
-    ("large", 64, (8.29, 17.4, 7.39), (33.3, 13.1), (248, 18.7)),
-    ("huge", 64, (16.1, 33.6, 15.5), (65.4, 25.2), (513, 36)),
+    pytest.param("large", 64, (8.29, 17.4, 7.39), (33.3, 13.1), (248, 18.7), marks=pytest.mark.long),
+    pytest.param("huge", 64, (16.1, 33.6, 15.5), (65.4, 25.2), (513, 36), marks=pytest.mark.long),
     ("base", 256, (17.5, 29.8, 3.66), (51.1, 23.9), None),
 ]
 KL16 = 0.25e12

@@ -136,7 +136,9 @@ def test_a_counted_step_is_the_real_one(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("gigaflops", ANCHORS)
+@pytest.mark.parametrize(
+    "gigaflops", [pytest.param(a, marks=[pytest.mark.long] if n else []) for n, a in enumerate(ANCHORS)]
+)
 def test_anchors_of_the_published_sizes(gigaflops):
     config = published(ANCHORS[gigaflops])
     masked = mean_masked(MaskingLaw(), config.tokens)

@@ -1,6 +1,7 @@
 """Content hashes of large files are remembered, and forgotten when the file changes."""
 
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -51,11 +52,22 @@ def test_a_changed_one_is_read_again(small_is_large, change):
     assert hashes.digest(path) == md5(text)
 
 
-def test_damaged_memory_is_no_failure(small_is_large):
-    hashes.REMEMBERED.parent.mkdir()
-    hashes.REMEMBERED.write_text("{")
-    Path("weights.bin").write_text("as published")
-    assert hashes.digest(Path("weights.bin")) == md5("as published")
+@pytest.mark.parametrize("damage", ["cut", "of another kind", "one digit"])
+def test_damaged_memory_is_no_failure(small_is_large, damage):
+    path = Path("weights.bin")
+    path.write_text("as published")
+    hashes.digest(path)
+    sound = hashes.REMEMBERED.read_text()
+    digit = md5("as published")
+    damaged = {
+        "cut": "{",
+        "of another kind": json.dumps(dict.fromkeys(json.loads(sound), 3)),
+        "one digit": sound.replace(digit, f"{digit[:-1]}{int(digit[-1], 16) ^ 1:x}"),
+    }[damage]
+    assert damaged != sound
+    hashes.REMEMBERED.write_text(damaged)
+    hashes._remembered.cache_clear()
+    assert hashes.digest(path) == md5("as published")
 
 
 def test_what_is_passing_is_no_content(tmp_path):

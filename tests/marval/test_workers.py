@@ -1,5 +1,6 @@
 """Starting a command in several processes: their mistakes are told once, and none outlives the command in charge."""
 
+import contextlib
 import os
 import select
 import signal
@@ -38,6 +39,17 @@ from marval.processes import workers
 
 workers.die_with_parent()
 os.write(1, b"%d\\n" % os.getpid())
+signal.pause()
+"""
+# slow to start: the command in charge is gone before it can ask to end with it
+LATE = """
+import os, select, signal
+from marval.processes import workers
+
+parent = os.pidfd_open(os.getppid())
+os.write(1, b"%d\\n" % os.getpid())
+select.select([parent], [], [])
+workers.die_with_parent()
 signal.pause()
 """
 IN_CHARGE = """
@@ -82,20 +94,32 @@ def test_bug_shows_its_traceback(importable, tmp_path, pipe, capfd):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_end_of_the_command_in_charge_is_the_end_of_all(importable, number, status):
-    command = [sys.executable, "-W", "ignore", "-c", IN_CHARGE, WAITING]
+@pytest.mark.parametrize(
+    ("number", "status", "work"),
+    [
+        (signal.SIGINT, 130, WAITING),
+        pytest.param(signal.SIGKILL, -signal.SIGKILL, WAITING, marks=pytest.mark.long),
+        (signal.SIGKILL, -signal.SIGKILL, LATE),
+    ],
+    ids=["interrupted", "killed", "killed early"],
+)
+def test_end_of_the_command_in_charge_is_the_end_of_all(importable, number, status, work):
+    command = [sys.executable, "-W", "ignore", "-c", IN_CHARGE, work]
+    watches = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             watches = [os.pidfd_open(int(process.stdout.readline())) for _ in range(2)]
             process.send_signal(number)
-            for watch in watches:
-                assert select.select([watch], [], [], 30)[0], "a worker is still running"
-                os.close(watch)
+            for watch in watches:  # nothing is timed here: the limit is for what would hang
+                assert select.select([watch], [], [], 300)[0], "a worker is still running"
             assert process.wait() == status
         finally:
-            process.kill()  # and with it the workers
+            process.kill()
+            for watch in watches:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(watch, signal.SIGKILL)
+                os.close(watch)
 
 
 @pytest.mark.parametrize("value", ["0", "two", "-1"])

@@ -172,7 +172,14 @@ def test_worse_images_are_different_and_in_range(tensors: tuple[Tensor, Tensor])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "least"), [("cnn", 0.93), ("clip", 0.4), ("pick_score", 0.7)])
+@pytest.mark.parametrize(
+    ("kind", "least"),
+    [
+        ("cnn", 0.93),
+        pytest.param("clip", 0.4, marks=pytest.mark.long),
+        pytest.param("pick_score", 0.7, marks=pytest.mark.long),
+    ],
+)
 def test_a_short_training_learns(
     kind: str, least: float, tensors: tuple[Tensor, Tensor], make: Make, train: Train
 ) -> None:

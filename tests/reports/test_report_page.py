@@ -265,11 +265,14 @@ def test_a_failed_calibration_marks_the_report_untrusted(altered: tuple[Path, st
 @pytest.mark.parametrize(
     "parts",
     [
-        ["metrics"],
-        ["samples", "curves", "records"],
-        ["judges", "data", "models", "speed.json", "calibration.json", "showcase.npz", "neighbours.npz"],
+        pytest.param(["metrics"], id="metrics"),
+        pytest.param(["samples", "curves", "records"], id="samples and records", marks=pytest.mark.long),
+        pytest.param(
+            ["judges", "data", "models", "speed.json", "calibration.json", "showcase.npz", "neighbours.npz"],
+            id="the rest",
+            marks=pytest.mark.long,
+        ),
     ],
-    ids=["metrics", "samples and records", "the rest"],
 )
 def test_missing_parts_are_no_crash(project: Path, parts: list[str]) -> None:
     for part in parts:

@@ -40,7 +40,7 @@ def end_after_second_save(number):
 
     checkpoints.CheckpointStore.save_if_due = save_and_end
 
-warm.serve(Path(sys.argv[1]), main)
+warm.serve(Path(sys.argv[1]), main, os.getppid())
 """
 IDENTITY = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
 

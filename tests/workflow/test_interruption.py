@@ -8,16 +8,20 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+# the kinds that `make test` looks at: a training by one network, and one by two; the others are long ones
 STAGES = {
-    "tokenizer smoke": "models/tokenizer.safetensors",
-    "judges smoke": "judges/cnn.safetensors",
     "teacher smoke --seed 0": "models/teacher/seed-0.safetensors",
     "distill smoke --variant marval --seed 0": "models/marval/seed-0.safetensors",
+    "tokenizer smoke": "models/tokenizer.safetensors",
+    "judges smoke": "judges/cnn.safetensors",
     "reinforce smoke --variant marval-rl --seed 0": "models/marval-rl/seed-0.safetensors",
 }
 
 
-@pytest.mark.parametrize("command", STAGES)
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(s, marks=[pytest.mark.long] if n > 1 else []) for n, s in enumerate(STAGES)],
+)
 def test_killed_stage_resumes_to_equal_weights(copy, command):
     weights = copy.path / "results/smoke" / STAGES[command]
     uninterrupted = weights.read_bytes()

@@ -115,6 +115,7 @@ def test_a_stage_is_settled_when_nothing_but_its_inputs_are_gone(tmp_path, monke
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_snakemake_makes_what_it_can_and_says_what_is_missing(fresh, tmp_path):
     checkout = fresh.copy(tmp_path / "marval")
     checkout.replace("params.yaml", "- smoke", "- imagenet256-base")

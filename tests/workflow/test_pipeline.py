@@ -104,8 +104,16 @@ def test_after_dvc_repro_snakemake_computes_nothing(fresh, finished, tmp_path):
             "{start: marval, steps: 3,",
             {"reinforce", "frames", "watch", "sample", "evaluate", "report"},
         ),
-        ("repetitions: 3", "repetitions: 4", {"speed", "report"}),
-        ("evaluate: {}", "evaluate: {resamples: 500}", {"evaluate", "report"}),
+        pytest.param(
+            "repetitions: 3", "repetitions: 4", {"speed", "report"}, marks=pytest.mark.long, id="speed"
+        ),
+        pytest.param(
+            "evaluate: {}",
+            "evaluate: {resamples: 500}",
+            {"evaluate", "report"},
+            marks=pytest.mark.long,
+            id="evaluate",
+        ),
     ],
 )
 def test_one_parameter_reruns_the_stages_that_read_it(copy, old, new, changed):
@@ -138,6 +146,7 @@ def test_experiments_of_dvc_set_what_a_preset_has_and_nothing_in_params(fresh, t
     assert "-S workflow/presets/NAME.yaml:SECTION.KEY=VALUE" in line
 
 
+@pytest.mark.long
 def test_changing_rl_reruns_rl_alone(copy):
     before = {p: p.read_bytes() for p in (copy.path / "results/smoke/models").rglob("*.safetensors")}
     copy.replace("workflow/presets/smoke.yaml", "{start: marval, steps: 2,", "{start: marval, steps: 3,")
@@ -204,12 +213,14 @@ def test_lint_is_clean_but_for_the_environment_hint(finished):
     assert set(hints) == {"Specify a conda environment or container for each rule.:"}
 
 
+@pytest.mark.long
 def test_snakemakes_own_report(finished):
     finished.run("snakemake", "--report", "own.html")
     page = (finished.path / "own.html").read_text()
     assert "samples/marval.png" in page
 
 
+@pytest.mark.long
 def test_dvc_shows_metrics_and_curves(finished):
     table = json.loads(finished.run("dvc", "metrics", "show", "--json").stdout)
     scores = table[""]["data"]["results/smoke/scores/marval.json"]["data"]

@@ -91,6 +91,11 @@ def test_what_is_done_costs_nothing_and_what_changed_is_to_run(copy):
     to_run = {line.split()[0] for line in shown.splitlines() if re.search(r"\sto run\b", line)}
     assert to_run == {"settings", "reinforce", "frames", "watch", "sample", "evaluate", "report"}
     assert "Total: 7 stages" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.long
+def test_what_is_gone_is_to_run(copy):
     (copy.path / "results/smoke/models/tokenizer.json").unlink()
     assert re.search(r"tokenizer +to run", copy.marval("plan", "smoke").stdout)
 

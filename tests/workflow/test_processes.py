@@ -19,6 +19,7 @@ def test_two_processes_draw_the_same_images(copy):
     assert not list((copy.path / "runs").rglob("*.npy")), "a finished stage leaves no batches behind"
 
 
+@pytest.mark.long
 def test_mistake_in_training_is_one_line(copy):
     copy.replace("workflow/presets/smoke.yaml", "lr: 2.0e-3, betas", "lr: 1.0, betas")
     copy.marval("settings", "smoke")

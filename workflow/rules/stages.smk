@@ -59,6 +59,7 @@ class StageRule:
 
 def resolved_rules():
     """(rules of the active presets' stages that can run, what each of the others waits for); a user's mistake is one line."""
+    global LOST  # what DVC will restore
     try:
         start.check_folder()
         items.refresh()
@@ -66,6 +67,7 @@ def resolved_rules():
         graph = active_graph()
         settings = {name: resolved_settings(preset) for name, preset in presets.items()}
         state = recorded(graph, {settings_path(name): content for name, content in settings.items()})
+        LOST = state.lost()
         found = outlook(nodes_of(graph, presets), state.is_settled)
         changed = state.to_run()
         idle = found.waiting.keys() | found.settled
@@ -74,12 +76,17 @@ def resolved_rules():
     except UserError as error:
         sys.exit(f"marval: error: {error}")
     except OSError as error:
-        if (line := of_files(error)) is None:
-            raise
-        sys.exit(f"marval: error: {line}")
+        exit_for_files(error)
     if workflow.is_main_process:
         announce(presets.values(), found.waiting, len(graph.stages))
     return rules, found.waiting
+
+
+def exit_for_files(error):
+    """End with one line about an error of the file system, where a person can mend it."""
+    if (line := of_files(error)) is None:
+        raise error
+    sys.exit(f"marval: error: {line}")
 
 
 def recorded(graph, contents):
@@ -148,7 +155,9 @@ def start_warm_process():
     if warm.is_wanted(GPUS):
         path = f".snakemake/warm-{os.getpid()}.socket"
         os.environ.update({warm.VARIABLE: path})
-        subprocess.Popen([sys.executable, "-m", "marval", "warm", path], start_new_session=True)
+        subprocess.Popen(
+            [sys.executable, "-m", "marval", "warm", path, str(os.getpid())], start_new_session=True
+        )
 
 
 def start_alone():
@@ -157,9 +166,12 @@ def start_alone():
     try:
         CLAIM = start.claim()
         start.clear_remains()
+        start.drop_damaged(LOST)
         start.keep_lock()
     except UserError as error:
         sys.exit(f"marval: error: {error}")
+    except OSError as error:
+        exit_for_files(error)
 
 
 def announce(presets, lacking, total):

@@ -63,6 +63,8 @@ def _by_features(
         protocol = metric.protocol(subjects[0])
         if protocol is None or (known.measures is not None and metric.name not in known.measures):
             continue
+        if judge.resize is not None:
+            protocol = {**protocol, "resize": judge.resize}
         title = metric.title if known.measures is None else f"{metric.title}, {known.title}"
         named = Named(metric.name + known.suffix, title, metric.higher_is_better, judge, protocol)
         row = _measured(metric, subjects, named, maker)

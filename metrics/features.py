@@ -37,6 +37,10 @@ class FeatureJudge(NamedJudge, Protocol):
     def knows_labels(self) -> bool:
         """Whether its classes are those of the samples' labels, in their order."""
 
+    @property
+    def resize(self) -> str | None:
+        """How it brings images to the side that its network takes, for protocols; None: it takes them as they are."""
+
     def features(self, images: Tensor) -> Tensor:
         """(B, D) from (B, 3, H, W) uint8."""
 

@@ -30,8 +30,9 @@ LEVELS: dict[str, tuple[tuple[float, ...], str]] = {
 
 
 def monotone(yardstick: Yardstick, real: Samples) -> list[dict[str, Any]]:
-    """Rows {judge, quantity, value, ci_low, ci_high, n, better}: the share of random halves of held-out real images on which
-    all strengths of a damage are ranked in their order. A damage whose metric cannot be taken has no row.
+    """Rows {judge, quantity, value, ci_low, ci_high, n, images, better}: the share of `n` random halves of held-out real images,
+    of at least `images` each, on which all strengths of a damage are ranked in their order. The value is None where the damage's
+    metric cannot be taken.
     """
     images, labels = real.images, real.labels
     assert labels is not None
@@ -45,22 +46,31 @@ def monotone(yardstick: Yardstick, real: Samples) -> list[dict[str, Any]]:
     rows = []
     for (name, (strengths, metric)), make in zip(LEVELS.items(), makers, strict=True):
         values = [_values(metric, yardstick, *make(s), halves) for s in strengths]
-        if all(found is not None for found in values):
-            in_order = int((np.diff(np.array(values), axis=0) > 0).all(axis=0).sum())
-            low, high = wilson_interval(in_order, HALVES)
-            listed = ", ".join(f"{s:g}" for s in strengths)
-            rows.append(
-                {
-                    "judge": yardstick.judge.name,
-                    "quantity": f"ranks {name.format(listed)}",
-                    "value": in_order / HALVES,
-                    "ci_low": low,
-                    "ci_high": high,
-                    "n": HALVES,
-                    "better": "higher",
-                }
-            )
+        share, low, high = _share_in_order([found for found in values if found is not None], len(strengths))
+        listed = ", ".join(f"{s:g}" for s in strengths)
+        rows.append(
+            {
+                "judge": yardstick.judge.name,
+                "quantity": f"ranks {name.format(listed)}",
+                "value": share,
+                "ci_low": low,
+                "ci_high": high,
+                "n": HALVES,
+                "images": min(map(len, halves)),
+                "better": "higher",
+            }
+        )
     return rows
+
+
+def _share_in_order(
+    values: list[list[float]], strengths: int
+) -> tuple[float | None, float | None, float | None]:
+    """Of the halves, with its interval, from the values of all halves at each strength."""
+    if len(values) < strengths:
+        return None, None, None
+    in_order = int((np.diff(np.array(values), axis=0) > 0).all(axis=0).sum())
+    return in_order / HALVES, *wilson_interval(in_order, HALVES)
 
 
 def blurred(images: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:

@@ -71,6 +71,17 @@ class Paper:
         return str(self.content["full_scale"]["needs"][preset])
 
     @property
+    def guidance_order(self) -> list[float]:
+        """Table 3's guidance scales, the nearest by FID first."""
+        rows = self.table("table3")["rows"]
+        return [float(row["guidance"]) for row in sorted(rows, key=lambda row: row["fid"])]
+
+    @property
+    def images_to_decide(self) -> int:
+        """How many an independent judge must rank at the least."""
+        return int(self.content["independent_judge"]["images"])
+
+    @property
     def best_guidance(self) -> float:
         return float(self.content["best_guidance"])
 

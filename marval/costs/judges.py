@@ -25,6 +25,7 @@ class Vision:
 
 PICK_SCORE = Vision(1280, 32, 14, 224)  # CLIP ViT-H/14
 PUBLISHED = {
+    "dinov2": Vision(1024, 24, 14, 224),  # ViT-L/14
     "clip-l": Vision(1024, 24, 14, 224),
     "clip-b": Vision(768, 12, 32, 224),
     "image-reward": Vision(1024, 24, 16, 224),  # BLIP's

@@ -17,6 +17,7 @@ class Cnn(Judge):
     kind = "cnn"
     quantity = "held-out accuracy"
     knows_labels = True
+    resize: str | None = None
     config: CnnConfig
 
     def __init__(self, config: CnnConfig, class_names: list[str], template: str) -> None:

@@ -63,6 +63,11 @@ class EfficientNet(Judge):
         columns = torch.linalg.qr(square).Q * (FEATURES / config.projected) ** 0.5
         self.register_buffer("projection", columns.float(), persistent=False)
 
+    @property
+    def resize(self) -> str | None:
+        """For protocols."""
+        return f"{self.config.enlarged} x {self.config.enlarged}, bilinear"
+
     def features(self, images: Tensor) -> Tensor:
         """(B, projected) from (B, 3, H, W)."""
         self.normalise(images)  # checks the shape

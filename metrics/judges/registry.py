@@ -102,6 +102,15 @@ MINIATURE = (
 PUBLISHED = (
     JudgeRecord("inception", "features", "metrics.published.inception:Inception", weights="inception"),
     JudgeRecord(
+        "dinov2",
+        "features",
+        "metrics.published.dinov2:Dinov2",
+        weights="dinov2",
+        title="DINOv2",
+        measures=("frechet_distance",),
+        suffix="_dinov2",
+    ),
+    JudgeRecord(
         "clip_l",
         "scorer",
         "metrics.published.clip:ClipL",

@@ -16,6 +16,7 @@ class Inception:
     """2048 pool features and the 1008 logits without bias, in float32 on any batch size."""
 
     name, kind = "inception-v3-compat", "inception"
+    resize: str | None = "299 x 299, bilinear (TensorFlow 1)"
     knows_labels = False  # 1008 classes in an order of their own, not ImageNet's 1000 by sorted synset
 
     def __init__(self, weights: str | Path) -> None:

@@ -41,6 +41,7 @@ def all_tables(results: Results, paper: Paper, provenance: Provenance) -> dict[s
         trust.variance(),
         trust.lag(),
         trust.judges(),
+        trust.independent(),
         costs.calibration(results, provenance),
     ]
     return {table.id: table for table in tables if not table.is_empty}

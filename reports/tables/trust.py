@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reports.claims.compare import DISTANCE
+from reports.independent import standings
 from reports.intervals import Estimate, difference
 from reports.paper import command
 from reports.roles import Role
@@ -160,14 +161,42 @@ class TrustTables(Cells):
             {
                 "judge": str(row.get("judge", "")),
                 "quantity": str(row.get("quantity", "")),
-                "value": Cell(_estimate(row), self.provenance.source(file)),
-                "images": plain(row.get("n")),
+                "value": Cell(_estimate(row), self.provenance.source(file), _halves(row)),
+                "images": plain(row.get("images", row.get("n"))),
                 "better": str(row.get("better", "")),
             }
             for row in self.results.judges
             if isinstance(row.get("value"), int | float)
         ]
         return Table.of("judges", "The judges on images that they have not seen.", rows)
+
+    def independent(self) -> Table:
+        """What the judges that nobody here trained rank, and whether that lets them decide anything."""
+        wanted = self.paper.images_to_decide
+        rows = [
+            {
+                "judge": one.judge,
+                "images": one.images,
+                "corrupted copies": one.copies.told,
+                "guidance scales": one.scales.told,
+                "may decide": one.decides(wanted),
+            }
+            for one in standings(self.results, self.paper)
+        ]
+        return Table.of(
+            "independent",
+            "May a network that nobody here trained decide?",
+            rows,
+            notes=[
+                f"It may once it ranks {wanted:,} images or more in each set: damaged copies on every half of the held-out "
+                f"images, and the guidance scales as {self.paper.table('table3')['source']} does. No verdict above asks it."
+            ],
+        )
+
+
+def _halves(row: dict[str, Any]) -> str:
+    """How many sets of images a share is of, where it is no share of images."""
+    return f"share of {row['n']} random halves" if "images" in row else ""
 
 
 def _estimate(row: dict[str, Any]) -> Estimate:

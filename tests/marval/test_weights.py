@@ -346,7 +346,7 @@ def test_a_broken_registry_is_named(server, text):
 def test_the_registry_names_every_published_file(root, monkeypatch):
     monkeypatch.chdir(root)
     names = [
-        "mar-base", "mar-large", "mar-huge", "kl16", "inception", "adm-statistics", "clip-l", "clip-b",
+        "mar-base", "mar-large", "mar-huge", "kl16", "inception", "dinov2", "adm-statistics", "clip-l", "clip-b",
         "image-reward", "pick-score",
     ]  # fmt: skip
     assert list(weights.registry()) == names

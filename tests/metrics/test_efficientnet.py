@@ -91,7 +91,7 @@ def scans() -> tuple[np.ndarray, np.ndarray]:
 class Corner:
     """A judge that looks at four pixels of the border."""
 
-    name, sha256, kind, knows_labels = "corner", None, "efficientnet", False
+    name, sha256, kind, knows_labels, resize = "corner", None, "efficientnet", False, None
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         return images[:, 0, :2, :2].flatten(1).float()
@@ -111,3 +111,15 @@ def test_it_ranks_damage_and_a_blind_judge_does_not(judge: EfficientNet, scans: 
     ranked = {row["quantity"].split()[1]: row["value"] > 0.9 for row in rows}
     # noise shows in the corner too; its strengths want the 96 pixels and more images than this test has
     assert (ranked["blur"], ranked["the"]) == (sees, sees)
+
+
+def test_what_cannot_be_taken_of_so_few_images_has_no_value() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (100, 20, 20, 3), dtype=np.uint8)
+    labels = np.arange(100) % 10
+    reference = make_reference(ArrayImages(images, labels), Corner())
+    # 9 of a class do not exceed twice the 4 features and one more
+    rows = monotone(Yardstick(Corner(), reference), Samples(images[:90], labels[:90], np.zeros(90, np.int64)))
+    measured = {row["quantity"].split()[1]: row["value"] is not None for row in rows}
+    assert measured == {"blur": True, "noise": True, "the": False}
+    assert rows[2]["ci_low"] is None
+    assert {(row["n"], 40 <= row["images"] <= 45) for row in rows} == {(20, True)}

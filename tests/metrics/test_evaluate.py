@@ -222,6 +222,7 @@ def test_a_second_feature_judge_has_rows_of_its_own(
 ) -> None:
     class Second:
         name, kind, sha256, knows_labels = "efficientnet-lite0", "efficientnet", "e" * 64, False
+        resize = "64 x 64, somehow"
         features = staticmethod(cnn.features)
 
         def head(self, features):
@@ -234,6 +235,7 @@ def test_a_second_feature_judge_has_rows_of_its_own(
     row = rows["frechet_distance_efficientnet"]
     assert row["value"] == rows["frechet_distance"]["value"]
     assert (row["judge"], row["title"]) == ("efficientnet-lite0", "Fréchet distance, ImageNet features")
+    assert row["protocol"] == {**rows["frechet_distance"]["protocol"], "resize": "64 x 64, somehow"}
 
 
 def test_the_reward_is_named_as_such(held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference) -> None:

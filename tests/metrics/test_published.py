@@ -3,6 +3,8 @@ agrees.
 """
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 
 from metrics import UserError
 from metrics.published.clip import ClipB
+from metrics.published.dinov2 import Dinov2, prepared
 from metrics.published.image_reward import ImageRewardV1
 from metrics.published.inception import Inception
 from metrics.published.pick_score import PickScoreV1
@@ -209,6 +212,93 @@ def test_inception_gives_torch_fidelitys_layers(images: np.ndarray, inception_we
     assert torch.allclose(features, expected[0], rtol=1e-4, atol=1e-6)
     assert torch.allclose(judge.head(features), expected[1], rtol=1e-3, atol=1e-5)
     assert features.shape == (2, 2048)
+
+
+def test_dinov2_gives_what_transformers_gives(images: np.ndarray, dinov2_folder: Path) -> None:
+    from transformers import BitImageProcessor, Dinov2Model
+
+    judge = Dinov2.open(dinov2_folder, CLASSES, TEMPLATE)
+    side = {"height": 224, "width": 224}
+    processor = BitImageProcessor(size=side, do_center_crop=False)  # ImageNet's mean and deviation, below
+    processor.image_mean, processor.image_std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    model = Dinov2Model.from_pretrained(dinov2_folder).eval()
+    for size in (40, 256):  # enlarged and made smaller
+        pictures = [Image.fromarray(x).resize((size, size), Image.Resampling.NEAREST) for x in images]
+        batch = torch.from_numpy(np.stack([np.asarray(x) for x in pictures]).transpose(0, 3, 1, 2).copy())
+        pixels = processor(pictures, return_tensors="pt")["pixel_values"]
+        with torch.no_grad():
+            expected = model(pixel_values=pixels).last_hidden_state[:, 0]
+        features = judge.features(batch)
+        assert torch.allclose(features, expected, atol=1e-4)
+        assert (features.shape, judge.head(features).shape) == ((5, 32), (5, 0))
+        # one picture at a time, so that no batch is looked at as a whole
+        assert torch.allclose(judge.features(batch[1:2]), features[1:2], atol=1e-4)
+
+
+def test_dinov2_resizes_as_dgm_eval_does(images: np.ndarray) -> None:
+    from torchvision import transforms
+
+    asked = transforms.Compose(
+        [
+            transforms.Resize((224, 224), transforms.InterpolationMode.BICUBIC),
+            transforms.ToTensor(),
+            transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+        ]
+    )
+    large = [Image.fromarray(x).resize((256, 256), Image.Resampling.NEAREST) for x in images]
+    batch = torch.from_numpy(np.stack([np.asarray(x) for x in large]).transpose(0, 3, 1, 2).copy())
+    assert torch.allclose(prepared(batch), torch.stack([asked(x) for x in large]), atol=1e-6)
+
+
+def _cut(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+
+
+def _without_a_layer(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
+
+
+def _narrower(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "hidden_size": 16}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (_cut, r"model\.safetensors: not readable as weights \(SafetensorError: "),
+        (_without_a_layer, r"model\.safetensors: not readable as weights \(RuntimeError: .* Missing key"),
+        (_narrower, r"model\.safetensors: not readable as weights \(RuntimeError: .* size mismatch"),
+        (
+            lambda folder: (folder / "config.json").write_text("{"),
+            r"config\.json: not readable as weights \(JSON",
+        ),
+        (lambda folder: (folder / "config.json").unlink(), r"config\.json: DINOv2's configuration not found"),
+        (
+            lambda folder: (folder / "model.safetensors").unlink(),
+            r"model\.safetensors: DINOv2's weights not found",
+        ),
+    ],
+    ids=[
+        "cut",
+        "of fewer layers",
+        "of another width",
+        "broken configuration",
+        "no configuration",
+        "no weights",
+    ],
+)
+def test_damaged_and_wrong_dinov2_weights_are_one_line(
+    dinov2_folder: Path, tmp_path: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    folder = shutil.copytree(dinov2_folder, tmp_path / "dinov2")
+    spoil(folder)
+    with pytest.raises(UserError, match=told) as error:
+        Dinov2(folder)
+    assert "\n" not in str(error.value)
+    assert "https://huggingface.co/facebook/dinov2-large" in str(error.value)
 
 
 def test_a_pickle_in_the_place_of_weights_is_not_run(tmp_path: Path) -> None:

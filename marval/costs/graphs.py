@@ -17,7 +17,6 @@ from marval.costs.gpu import Meter, gpu_arithmetic
 from marval.costs.image import Sampling
 from marval.models.mar import MAR
 from marval.models.settings import MARConfig
-from marval.noise.schedule import NoiseSchedule
 from marval.sampling.draws import Draws
 from marval.sampling.graphs import Function, Key, Runner
 from marval.sampling.optimised import OptimisedSampler
@@ -42,7 +41,7 @@ def graphs_bytes(config: MARConfig, sampling: Sampling, batch: int, dtype: torch
     steps = max(sampling.steps)
     if steps == 1:
         return peak(OneStep.at(T))
-    short, longer = (peak(DiffusionChain(NoiseSchedule.respaced(n, T))) for n in (SHORT, SHORT + 1))
+    short, longer = (peak(DiffusionChain.of(n, T)) for n in (SHORT, SHORT + 1))
     return short + (steps - SHORT) * (longer - short)
 
 

@@ -46,6 +46,7 @@ from marval.sampling.draws import Draws, draw_images
 from marval.sampling.graphs import Direct
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
+from marval.sampling.rows import FusedRows, difference, rows_for
 from marval.sampling.token_samplers import DiffusionChain, OneStep, TokenSampler
 from marval.timing.clock import fits, interleaved
 from marval.timing.floors import floor_seconds, machine_of
@@ -139,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.manual_seed(0)
     table.add("machine", None, **machine(device))
     table.run("a fork can use the device", forked)
+    table.run("fused kernels", lambda: fused(device))
     table.run("one rank of the process group", lambda: one_rank(device))
     for name, config in size.models.items():
         for dtype in TOLERANCE:
@@ -182,6 +184,13 @@ def forked() -> dict[str, Any]:
     environment = {**os.environ, "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], env=environment, check=True)
     return {}
+
+
+def fused(device: torch.device) -> dict[str, Any]:
+    """Whether the sampler takes Triton's kernels between matrix products, and how far they are from torch's own operations."""
+    used = isinstance(rows_for(device, torch.float32), FusedRows)
+    _require(used or device.type == "cpu", "Triton does not work here, or gives other numbers")
+    return {"used": used, "apart": f"{difference(device):.1e}" if used else None}
 
 
 def one_rank(device: torch.device) -> dict[str, Any]:
@@ -256,6 +265,9 @@ class _Latents:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def read_ahead(self, index: Tensor) -> None:
+        """They are in memory."""
 
     def moments(self, index: Tensor) -> Tensor:
         return self.stored[index]

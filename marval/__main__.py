@@ -147,6 +147,13 @@ def _plan(options: argparse.Namespace) -> None:
     print(plan(options.presets, Hardware(options.gpu, options.utilisation, options.gpus)))
 
 
+def _checkpoints(options: argparse.Namespace) -> None:
+    from marval.pipeline import leftovers
+
+    for line in leftovers.report(options.remove):
+        print(line)
+
+
 def _code(options: argparse.Namespace) -> None:
     from marval.pipeline.closure import write_lists
 
@@ -175,6 +182,12 @@ def parser() -> argparse.ArgumentParser:
         "settings", _settings, "write the resolved settings of a preset, which its stages read"
     )
     settings.add_argument("preset")
+    checkpoints = command(
+        "checkpoints",
+        _checkpoints,
+        "list what interrupted stages have left in runs/, and what of it is orphaned",
+    )
+    checkpoints.add_argument("--remove", action="store_true", help="delete what no stage will take up again")
     command("code", _code, "write which code each stage depends on, results/code/")
     server = command("warm", None, "serve stage commands from a process with the packages imported")
     server.add_argument("socket", type=Path)
@@ -233,6 +246,10 @@ def _run_stage(
     from marval.pipeline.run import stage_run, stage_share
     from marval.processes.group import here, leave
 
+    if workers.is_one_of_several() and not hasattr(program, "parallelism"):
+        raise UserError(
+            f"{options.command} cannot share its work: run it in one process, without torchrun or accelerate launch"
+        )
     stage = find_stage(options.command, options.preset, **key)
     checkpoints = workers.checkpoints_of_parent()
     if checkpoints or not here().is_first:
@@ -249,6 +266,7 @@ def _run_stage(
             workers.run(["-m", "marval", *arguments], processes, context.checkpoints)
         else:
             program.run(context, **key)
+    leave()
 
 
 if __name__ == "__main__":

@@ -115,6 +115,8 @@ def check(words: list[str]) -> None:
             pass
         case ["python", "-m", "marval", *rest] | ["marval", *rest]:
             check_named(marval_commands.parser().parse_args(rest))
+        case ["torchrun", *rest]:
+            check(["python", *rest[rest.index("-m") :]])
         case ["python", "-m", "metrics", *rest] | ["metrics", *rest]:
             metrics_commands.parser().parse_args(rest)
         case ["python", "-m", "reports", *rest] | ["reports", *rest]:

@@ -6,6 +6,7 @@ split product, say) counts as one, so that this is a lower bound.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class ImageLaunches:
 
     in_graphs: int
     replays: int  # of graphs
-    eager: int  # beside them
+    eager: int  # beside them, with the copies of what graphs are given
 
 
 def image_launches(config: MARConfig, sampler: TokenSampler, ar_steps: int, guidance: float) -> ImageLaunches:
@@ -67,20 +68,35 @@ def image_launches(config: MARConfig, sampler: TokenSampler, ar_steps: int, guid
     with gpu_arithmetic(mixed=False), torch.inference_mode(), torch.device("meta"), Launches() as counter:
         run = _Counting(counter)
         fast.generate(run, first, meta(1, dtype=torch.int64), draws)
-    return ImageLaunches(run.inside, run.calls, counter.count - run.inside)
+    return ImageLaunches(run.inside, run.calls, counter.count - run.run + run.copies)
 
 
 class _Counting(Direct):
-    """What would be in graphs."""
+    """What would be in graphs. A chain of the head is counted once for each number of tokens."""
 
     def __init__(self, counter: Launches) -> None:
-        self.counter, self.inside, self.calls = counter, 0, 0
+        self.counter = counter
+        self.inside = self.run = self.calls = self.copies = 0
+        self._heads: dict[Key, tuple[int, Tensor]] = {}
+
+    def keep(self, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+        self.copies += len(tensors)
+        return tensors
 
     def __call__(self, key: Key, function: Function, *inputs: Tensor) -> Tensor:
-        before = self.counter.count
-        result = function(*inputs)
-        self.inside += self.counter.count - before
         self.calls += 1
+        self.copies += len(inputs)
+        if key not in self._heads:
+            before = self.counter.count
+            result = function(*inputs)
+            launched = self.counter.count - before
+            self.run += launched
+            if key[0] != "head":
+                self.inside += launched
+                return result
+            self._heads[key] = launched, result
+        launched, result = self._heads[key]
+        self.inside += launched
         return result
 
 

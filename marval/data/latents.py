@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -87,6 +88,7 @@ class LatentBatches:
     labels: Tensor  # int64 (n,)
     mean: Tensor  # of the channels, (C,)
     std: Tensor
+    _coming: dict[bytes, Future[Tensor]] = field(default_factory=dict, repr=False)  # by their rows
 
     @classmethod
     def of(cls, moments: Tensor, labels: Tensor) -> LatentBatches:
@@ -111,8 +113,20 @@ class LatentBatches:
     def _starts(self) -> np.ndarray:
         return np.cumsum([0, *map(len, self.shards)])
 
+    @cached_property
+    def _reader(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1, "latents")
+
+    def read_ahead(self, index: Tensor) -> None:
+        """Begin to read, beside the caller's work, rows that `moments` will be asked for: a cold or distant disk takes long."""
+        self._coming[index.numpy().tobytes()] = self._reader.submit(self._moments, index)
+
     def moments(self, index: Tensor) -> Tensor:
         """Moments `(m, 2C, h, w)` of normalised latents; index `(m,)` in 0 ... n - 1, in any order, with repeats."""
+        coming = self._coming.pop(index.numpy().tobytes(), None)
+        return self._moments(index) if coming is None else coming.result()
+
+    def _moments(self, index: Tensor) -> Tensor:
         rows = index.numpy()
         shard = np.searchsorted(self._starts, rows, side="right") - 1
         order = np.argsort(shard, kind="stable")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import Share
-from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
+from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times, rows_of
 from marval.methods.settings import DistillTraining, DistillVariant
 from marval.models.head import DenoisingHead
 from marval.models.mar import MAR
@@ -120,6 +120,9 @@ class DistillMethod:
             *self.auxiliary_updates,
             Update("student", self.student, of_student, self.student_loss, config.student),
         ]
+
+    def read_ahead(self, share: Share) -> None:
+        self.data.read_ahead(rows_of(self.data, share))
 
     def draw(self, share: Share) -> DistillBatch:
         images = draw_masked(self.data, share, self.config.masking)

@@ -44,12 +44,17 @@ class MaskedBatch:
         return gather_positions(x_BND, self.positions()).flatten(0, 1)
 
 
+def rows_of(data: LatentBatches, share: Share) -> Tensor:
+    """The images of a share, drawn with replacement: the first thing that is drawn of a step, so that they can be read ahead."""
+    return share.on_host().randint(0, len(data), share.total)
+
+
 def draw_masked(data: LatentBatches, share: Share, law: MaskingLaw) -> MaskedBatch:
     """Images drawn with replacement, fresh latents from their posteriors, random orders, one masking ratio from the law.
 
     MAR draws a count for each of its processes; one for all keeps their shapes equal, and the result that of one process.
     """
-    index = share.on_host().randint(0, len(data), share.total)
+    index = rows_of(data, share)
     moments = share.place(data.moments(index))
     channels, height, width = moments.shape[1] // 2, *moments.shape[2:]
     masked_count = law.draw_count(height * width)

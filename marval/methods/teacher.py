@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from marval.batches import CPU, Share
-from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times
+from marval.methods.masked import Levels, MaskedBatch, draw_levels, draw_masked, embed_times, rows_of
 from marval.methods.settings import TeacherTraining
 from marval.models.mar import MAR
 from marval.models.transformer import checkpoint_blocks
@@ -45,6 +45,9 @@ class TeacherMethod:
         self.ema = {"mar": (self.average, self.model)}
         optimiser = build_optimiser(self.model, config.optimiser, exempt=[self.model.head])
         self.updates = [Update("mar", self.model, optimiser, self.loss, config.optimiser)]
+
+    def read_ahead(self, share: Share) -> None:
+        self.data.read_ahead(rows_of(self.data, share))
 
     def draw(self, share: Share) -> TeacherBatch:
         images = draw_masked(self.data, share, self.config.masking)

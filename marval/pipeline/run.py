@@ -25,6 +25,7 @@ from marval.errors import UserError
 from marval.pipeline.files import Files, settings_path
 from marval.pipeline.graph import Stage, active_graph
 from marval.pipeline.hashes import digest
+from marval.pipeline.leftovers import LOCK_NAME, RUNS_FOLDER, beside
 from marval.pipeline.preset import LatencyPreset, Preset, load_preset, resolved_settings, stage_threads
 from marval.pipeline.reading import preset_path
 from marval.pipeline.record import record_of
@@ -81,10 +82,11 @@ def stage_run(stage: Stage) -> Iterator[Context]:
     settings = _settings(stage)
     if BY_DVC not in os.environ:
         _check_settings(stage, settings)
-    folder = Path("runs") / str(stage.preset) / stage.address
+    folder = RUNS_FOLDER / str(stage.preset) / stage.address
     context = Context(stage, settings, folder / fingerprint(stage, _parameter_files(stage, settings)))
     _set_arithmetic(settings, stage.kind)
     _say_without_gpu(stage)
+    _say_of_others(stage, context.checkpoints)
     with _exclusive(folder), _logging(stage):
         started, clock = datetime.now(UTC), time.monotonic()
         earlier, energy = _seconds_before(context.checkpoints), energy_joules()
@@ -109,7 +111,7 @@ def stage_share(stage: Stage, checkpoints: Path | None) -> Iterator[Context]:
     folder of checkpoints."""
     settings = _settings(stage)
     named = fingerprint(stage, _parameter_files(stage, settings)) if checkpoints is None else ""
-    folder = checkpoints or Path("runs") / str(stage.preset) / stage.address / named
+    folder = checkpoints or RUNS_FOLDER / str(stage.preset) / stage.address / named
     _set_arithmetic(settings, stage.kind)
     with _logging(stage) if here().is_first else contextlib.nullcontext():
         yield Context(stage, settings, folder)
@@ -152,6 +154,15 @@ def _say_without_gpu(stage: Stage) -> None:
         )
 
 
+def _say_of_others(stage: Stage, checkpoints: Path) -> None:
+    """Where a stage begins anew beside checkpoints that it does not take: taking a change back may save days."""
+    if others := beside(checkpoints):
+        sys.stderr.write(
+            f"{stage.address}: begins anew: its settings, inputs or code are not those of the checkpoints in "
+            f"{', '.join(map(str, others))} (`python -m marval checkpoints` lists such and removes them)\n"
+        )
+
+
 def _require(stage: Stage) -> None:
     weights.require(sorted({path.parts[1] for path in stage.data if path.parts[0] == str(WEIGHTS)}))
     wanted = [*stage.data, *stage.parameters, *([stage.code] if stage.code else [])]
@@ -184,7 +195,7 @@ def _require_recorded(stage: Stage) -> None:
 def _exclusive(folder: Path) -> Iterator[None]:
     """One process for each stage: one that was left behind by a killed runner is waited for, not raced."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as stream:
+    with (folder / LOCK_NAME).open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from typing import TextIO
 from marval.artifacts import replacing
 from marval.errors import UserError
 from marval.pipeline.graph import Stage
+from marval.pipeline.hashes import read
 from marval.pipeline.state import LOCK
 
 FOLDER = Path(".snakemake")
@@ -87,16 +87,11 @@ def drop_damaged(objects: Collection[str]) -> None:
             place = Path(repo.cache.local.oid_to_path(name))
             parts = _parts(place) if name.endswith(".dir") else []
             for part in [place, *(Path(repo.cache.local.oid_to_path(md5)) for md5 in parts)]:
-                if part.is_file() and _md5(part) != (part.parent.name + part.stem):
+                if part.is_file() and read(part) != (part.parent.name + part.stem):
                     part.unlink()
                     sys.stderr.write(
                         f"marval: {os.path.relpath(part)} is damaged, and is removed: what it was is made again\n"
                     )
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
 
 
 def _parts(place: Path) -> list[str]:

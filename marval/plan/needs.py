@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 
 from marval.costs.counting import numbers
+from marval.costs.graphs import graphs_bytes
 from marval.costs.image import Sampling, optimised, reference
 from marval.costs.image import decoding as decoding_work
 from marval.costs.inference import decoding, encoding, judging
@@ -197,8 +198,14 @@ class Estimator:
         images = self._images_of(stage.item["variant"]) * variant.best_of
         pixels = 3 * self.size**2 * images
         flops = (sum(work.flops for work in works.values()) + last.flops) * images
-        copy = 0.5 if config.precision == "bf16" else 1.0  # of the weights, for the optimised sampler
-        return Needs(flops, (1 + copy) * self.model_bytes + last.peak_bytes, pixels, pixels)
+        peak = self._sampler_bytes(way, config.batch) + last.peak_bytes
+        return Needs(flops, peak, pixels, pixels)
+
+    def _sampler_bytes(self, way: Sampling, batch: int) -> float:
+        """The model, the optimised sampler's own copy of its weights, and graphs."""
+        low = self.preset.sample.precision == "bf16"
+        graphs = graphs_bytes(self.preset.teacher.model, way, batch, torch.bfloat16 if low else torch.float32)
+        return (1.5 if low else 2.0) * self.model_bytes + graphs
 
     def _inpaint(self, stage: Stage) -> Needs:
         """As whole images by the sampler that is written to be read, which fills in a part of each: an upper bound."""
@@ -227,14 +234,17 @@ class Estimator:
 
     def _speed(self, stage: Stage) -> Needs:
         """Operations alone: small batches keep a GPU waiting, so that it takes longer than they say."""
-        config, flops = self.preset.speed, 0.0
+        config, flops, ways = self.preset.speed, 0.0, list[Sampling]()
         model, tokenizer = self.preset.teacher.model, self.preset.tokenizer.model
         largest = decoding(tokenizer, model.tokens, max(config.batches))
         for name in config.variants:
             variant = self.preset.variants[name]
             way = Sampling.of(variant, variant.ar_steps)
+            ways.append(way)
             for mode in config.modes:
                 count = reference if mode == "eager" else optimised
                 flops += sum(work.flops for work in count(model, way).values()) + largest.flops
         rounds = (config.repetitions + 1) * sum(config.batches)
-        return Needs(flops * rounds, 2 * self.model_bytes + largest.peak_bytes)
+        longest = max(ways, key=lambda way: (way.branches, max(way.steps), way.ar_steps))
+        peak = self._sampler_bytes(longest, max(config.batches)) + largest.peak_bytes
+        return Needs(flops * rounds, peak)

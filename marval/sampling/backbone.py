@@ -10,6 +10,7 @@ Shapes: B images, G branches (conditional, then unconditional), N positions, L =
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple, cast
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from marval.models.mar import MAR
 from marval.models.transformer import NORM_EPS, Block
+from marval.sampling.rows import Rows, rows_for
 
 Affine = tuple[Tensor, Tensor]  # weight and bias, of a linear or a norm
 
@@ -37,7 +39,11 @@ class Canvas(NamedTuple):
 class Backbone:
     """The weights of a MAR's transformer in `dtype`, for inference."""
 
-    def __init__(self, model: MAR, dtype: torch.dtype) -> None:
+    def __init__(self, model: MAR, dtype: torch.dtype, rows: Rows | None = None) -> None:
+        """`rows`: by default what suits the model's device."""
+        outer = torch.promote_types(dtype, torch.float32)
+        self.rows = rows or rows_for(model.fake_latent.device, outer)
+
         def kept(*parameters: Tensor) -> tuple[Tensor, ...]:
             return tuple(p.detach().to(dtype) for p in parameters)
 
@@ -47,7 +53,7 @@ class Backbone:
 
         self.dtype, self.config = dtype, model.config
         self.encoder, self.decoder = (
-            [_BlockWeights(cast(Block, block), dtype) for block in blocks]
+            [_BlockWeights(cast(Block, block), dtype, self.rows) for block in blocks]
             for blocks in (model.encoder_blocks, model.decoder_blocks)
         )
         self.token, self.token_norm = affine(model.z_proj), affine(model.z_proj_ln)
@@ -88,21 +94,25 @@ class Backbone:
 
     def encode(self, canvas: Canvas, before: int) -> Tensor:
         """The encoder's output `(G B, L - before, D)` for what is known."""
-        x = canvas.encoder_input[:, before:]
-        for block in self.encoder:
-            x = block(x)
-        return _normed(x, self.encoder_norm)
+        return self._through(self.encoder, self.encoder_norm, canvas.encoder_input[:, before:])
 
     def decode(self, canvas: Canvas, after: int, before: int, encoded: Tensor) -> Tensor:
         """The head's projected conditions `(B, before - after, G, W)` of the positions that are predicted now."""
         known = F.linear(encoded, *self.embed) + canvas.decoder_position[:, before:]
         x = torch.cat([canvas.decoder_masked[:, :before], known], dim=1)
-        for block in self.decoder[:-1]:
-            x = block(x)
-        z = _normed(self.decoder[-1](x, after, before), self.decoder_norm)
+        z = self._through(self.decoder, self.decoder_norm, x, after, before)
         position = canvas.condition_position[:, after:before]
         projected = F.linear(z, *self.project).unflatten(0, (-1, len(position))) + position
         return projected.permute(1, 2, 0, 3).contiguous()
+
+    def _through(
+        self, blocks: list[_BlockWeights], norm: Affine, x: Tensor, first: int = 0, last: int | None = None
+    ) -> Tensor:
+        """All blocks and the norm after them; of the last block only the rows first:last."""
+        h = _normed(x, blocks[0].weights[0])
+        for block, following in pairwise(blocks):
+            x, h = block(x, h, following.weights[0])
+        return blocks[-1](x, h, norm, first, last)[1]
 
 
 def _normed(x: Tensor, norm: Affine) -> Tensor:
@@ -112,19 +122,22 @@ def _normed(x: Tensor, norm: Affine) -> Tensor:
 class _BlockWeights:
     """One pre-norm block."""
 
-    def __init__(self, block: Block, dtype: torch.dtype) -> None:
-        self.heads = block.attn.heads
+    def __init__(self, block: Block, dtype: torch.dtype, rows: Rows) -> None:
+        self.heads, self.rows = block.attn.heads, rows
         modules = block.norm1, block.attn.qkv, block.attn.proj, block.norm2, block.mlp.fc1, block.mlp.fc2
         self.weights: list[Affine] = [
             (m.weight.detach().to(dtype), m.bias.detach().to(dtype)) for m in modules
         ]
 
-    def __call__(self, x: Tensor, first: int = 0, last: int | None = None) -> Tensor:
-        """Rows first:last `(B, last - first, D)` of the block's output for `(B, L, D)`."""
-        norm1, qkv, proj, norm2, fc1, fc2 = self.weights
+    def __call__(
+        self, x: Tensor, h: Tensor, following: Affine, first: int = 0, last: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Rows first:last `(B, last - first, D)` of the block's output for `(B, L, D)`, and normed by the norm that follows.
+
+        `h`: x, normed by this block's first norm.
+        """
+        _, qkv, proj, norm2, fc1, fc2 = self.weights
         batch, length, width = x.shape
-        shape = (width,)
-        h = torch.layer_norm(x, shape, *norm1, NORM_EPS)
         if last is None:
             q, k, v = (
                 F.linear(h, *qkv).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
@@ -136,6 +149,5 @@ class _BlockWeights:
             kv = F.linear(h, qkv[0][width:], qkv[1][width:]).view(batch, length, 2, self.heads, -1)
             k, v = kv.permute(2, 0, 3, 1, 4).unbind(0)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
-        x = x + F.linear(attended, *proj)
-        h = torch.layer_norm(x, shape, *norm2, NORM_EPS)
-        return x + F.linear(F.gelu(F.linear(h, *fc1)), *fc2)
+        x, h = self.rows.added(x, F.linear(attended, *proj), *norm2)
+        return self.rows.added(x, F.linear(F.gelu(F.linear(h, *fc1)), *fc2), *following)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from marval.models.head import DenoisingHead
 from marval.sampling.modulated_head import ModulatedHead
+from marval.sampling.rows import Rows, rows_for
 from marval.sampling.tables import SolverStep, Step
 
 AMPLIFICATION = 10.0
@@ -35,16 +36,30 @@ class _Part:
 class TokenChain:
     """Tokens `(T, C)` from conditions `(R, W)`, guidance scale (0-d), start noise `(T, C)` and step noise `(S, T, C)`."""
 
-    def __init__(self, head: DenoisingHead, steps: Sequence[Step], branches: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self,
+        head: DenoisingHead,
+        steps: Sequence[Step],
+        branches: int,
+        dtype: torch.dtype,
+        rows: Rows | None = None,
+    ) -> None:
+        """`rows`: by default what suits the head's device."""
         self.outer = torch.promote_types(dtype, torch.float32)
         device = head.input_proj.weight.device
+        self.rows = rows or rows_for(device, self.outer)
         times = head.time_embed(torch.tensor([step.t for step in steps], device=device))
         precise = 0
         while dtype != self.outer and precise < len(steps) and abs(steps[precise].prediction) > AMPLIFICATION:
             precise += 1
         cuts = [(self.outer, 0, precise), (dtype, precise, len(steps))]
         self.parts = [
-            _Part(ModulatedHead(head, branches, kind), times[first:last].to(kind), steps[first:last], first)
+            _Part(
+                ModulatedHead(head, branches, kind, self.rows),
+                times[first:last].to(kind),
+                steps[first:last],
+                first,
+            )
             for kind, first, last in cuts
             if first < last
         ]
@@ -66,14 +81,13 @@ class TokenChain:
             for low in range(0, len(part.steps), held):
                 modulations = head.modulations(part.times[low : low + held], rows)
                 for i, modulation in enumerate(modulations, low):
-                    prediction, v = head(x, modulation, weight).chunk(2, dim=-1)
-                    step = part.steps[i]
+                    output, step = head(x, modulation, weight), part.steps[i]
                     if isinstance(step, SolverStep):
+                        prediction = output.chunk(2, dim=-1)[0]
                         known = torch.cat([x.reshape(1, -1), remembered, prediction.reshape(1, -1)])
                         state = torch.mm(self.matrices[part.first + i], known)
                         x, remembered = state[0].view_as(start), state[1:]
                         continue
-                    x = torch.add(prediction * step.prediction, x, alpha=step.x)
-                    if step.spread:
-                        x = torch.addcmul(x, (v * step.rate).exp_(), drawn[part.first + i])
+                    noise_of_step = drawn[part.first + i] if step.spread else None
+                    x = self.rows.denoised(x, output, noise_of_step, step)
         return x

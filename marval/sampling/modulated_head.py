@@ -18,15 +18,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from marval.models.head import DenoisingHead, HeadBlock
-
-EPS = 1e-6
+from marval.sampling.rows import Rows, rows_for
 
 
 class ModulatedHead:
     """The weights of a head for inference; blocks compute in `dtype`, the products at input and output at least in float32."""
 
-    def __init__(self, head: DenoisingHead, branches: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, head: DenoisingHead, branches: int, dtype: torch.dtype, rows: Rows | None = None
+    ) -> None:
+        """`rows`: by default what suits the head's device."""
         outer = torch.promote_types(dtype, torch.float32)
+        self.rows = rows or rows_for(head.input_proj.weight.device, outer)
         self.dtype, self.branches, self.width = dtype, branches, head.input_proj.out_features
         weights, biases = zip(*_modulation_parts(head), strict=True)
         self.modulation = (torch.cat(weights).to(dtype), torch.cat(biases).to(dtype))
@@ -56,17 +59,17 @@ class ModulatedHead:
 
     def __call__(self, x: Tensor, modulations: tuple[Tensor, ...], output_weight: Tensor) -> Tensor:
         """Guided noise prediction and v `(T, 2C)` of noisy tokens `(T, C)`."""
-        tokens, shape = len(x), (self.width,)
         weight, bias = self.input
-        h = torch.addmm(bias, x, weight).to(self.dtype).view(-1, self.width)
+        h = torch.addmm(bias, x, weight).view(-1, self.width)
+        update = gate = None
         for i, (up, up_bias, down, down_bias) in enumerate(self.blocks):
-            shift, scale, gate = modulations[3 * i : 3 * i + 3]
-            inner = torch.addcmul(shift, torch.layer_norm(h, shape, eps=EPS), scale)
-            inner = torch.addmm(down_bias, F.silu(torch.addmm(up_bias, inner, up), inplace=True), down)
-            h = torch.addcmul(h, gate, inner)
+            shift, scale, next_gate = modulations[3 * i : 3 * i + 3]
+            h, inner = self.rows.modulated(h, update, gate, scale, shift, self.dtype, self.dtype)
+            update = torch.addmm(down_bias, F.silu(torch.addmm(up_bias, inner, up), inplace=True), down)
+            gate = next_gate
         shift, scale = modulations[-2:]
-        h = torch.addcmul(shift, torch.layer_norm(h, shape, eps=EPS), scale)
-        return torch.addmm(self.output_bias, h.view(tokens, -1).to(output_weight.dtype), output_weight)
+        _, h = self.rows.modulated(h, update, gate, scale, shift, self.dtype, output_weight.dtype)
+        return torch.addmm(self.output_bias, h.view(len(x), -1), output_weight)
 
 
 def _modulation_parts(head: DenoisingHead) -> list[tuple[Tensor, Tensor]]:

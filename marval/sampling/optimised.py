@@ -21,6 +21,7 @@ from marval.sampling.backbone import Backbone, Canvas
 from marval.sampling.chain import TokenChain
 from marval.sampling.draws import Draws
 from marval.sampling.graphs import Direct, Graphs, Runner
+from marval.sampling.rows import Rows
 from marval.sampling.tables import denoising_steps
 from marval.sampling.token_samplers import TokenSamplers, one_for_each
 
@@ -60,15 +61,17 @@ class OptimisedSampler:
         ar_steps: int,
         guidance: float,
         dtype: torch.dtype = torch.float32,
+        rows: Rows | None = None,
     ) -> None:
+        """`rows`: how what is no matrix product is computed; by default what suits the model's device."""
         self.config, self.device = model.config, model.fake_latent.device
         self.branches = 1 if guidance == 1 else 2
         with torch.inference_mode():
-            self.backbone = Backbone(model, dtype)
+            self.backbone = Backbone(model, dtype, rows)
             samplers = one_for_each(sampler, ar_steps)
             distinct = {id(inner): inner for inner in samplers}
             self.chains = [
-                TokenChain(model.head, denoising_steps(inner), self.branches, dtype)
+                TokenChain(model.head, denoising_steps(inner), self.branches, dtype, rows)
                 for inner in distinct.values()
             ]
             self.outer = self.chains[0].outer

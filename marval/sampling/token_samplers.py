@@ -71,6 +71,11 @@ class DiffusionChain:
     schedule: NoiseSchedule
     temperature: float = 1.0
 
+    @classmethod
+    def of(cls, steps: int, start: int, device: torch.device | str = "cpu") -> DiffusionChain:
+        """As many steps, evenly from the noise level `start` on."""
+        return cls(NoiseSchedule.respaced(steps, start, device))
+
     def __call__(
         self,
         head: DenoisingHead,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -68,6 +68,15 @@ class Method(Protocol):
         ...
 
 
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A method whose data are worth reading while another step is computed."""
+
+    def read_ahead(self, share: Share) -> None:
+        """Begin to read what `draw` will ask for, and return; torch's generators are seeded as for it."""
+        ...
+
+
 def fit(
     method: Method,
     steps: int,
@@ -94,6 +103,10 @@ def fit(
     last_row = log.rows[-1] if log.rows else {}
     with Progress(label, total=steps, unit="step", start=done, shown=process.is_first) as progress:
         for step in range(done, steps):
+            if step + 1 < steps and isinstance(method, ReadsAhead):
+                for share in mine:
+                    seed_step(seed, step + 1)
+                    method.read_ahead(share)
             log.add(_train_step(method, mine, scale, seed, step))
             if (step + 1) % log_every == 0 or step + 1 == steps:
                 last_row = log.close_row(step + 1)

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
+from dvc_data.hashfile.hash_info import HashInfo
 
 from marval.pipeline import hashes
 
@@ -68,6 +70,38 @@ def test_damaged_memory_is_no_failure(small_is_large, damage):
     hashes.REMEMBERED.write_text(damaged)
     hashes._remembered.cache_clear()
     assert hashes.digest(path) == md5("as published")
+
+
+@pytest.fixture
+def dvc(small_is_large, tmp_path, monkeypatch):
+    """A project of DVC in the folder at hand."""
+    monkeypatch.setenv("DVC_SITE_CACHE_DIR", str(tmp_path / "site"))
+    hashes._dvc.cache_clear()
+    yield Repo.init(no_scm=True)
+    hashes._dvc.cache_clear()
+
+
+def test_what_dvc_has_hashed_is_not_read(dvc):
+    path, made_up = Path("latents.arrow"), "0" * 32  # what reading cannot give
+    path.write_text("84 GB")
+    dvc.state.save(str(path.absolute()), dvc.fs, HashInfo("md5", made_up))
+    assert hashes.digest(path) == made_up
+
+
+def test_what_has_changed_since_dvc_hashed_it_is_read(dvc):
+    path = Path("latents.arrow")
+    path.write_text("84 GB")
+    dvc.state.save(str(path.absolute()), dvc.fs, HashInfo("md5", "0" * 32))
+    path.write_text("84 GB and more")
+    assert hashes.digest(path) == md5("84 GB and more")
+
+
+def test_a_hash_of_another_kind_is_not_taken(dvc):
+    """As DVC made them of text before version 3."""
+    path = Path("latents.arrow")
+    path.write_text("84 GB")
+    dvc.state.save(str(path.absolute()), dvc.fs, HashInfo("md5-dos2unix", "0" * 32))
+    assert hashes.digest(path) == md5("84 GB")
 
 
 def test_what_is_passing_is_no_content(tmp_path):

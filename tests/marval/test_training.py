@@ -1,8 +1,12 @@
 """The loop: resuming is exact, divergence stops it with a message, rates warm up, averages follow."""
 
 import copy
+import threading
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import miniature
 import pytest
 import torch
 from torch import nn
@@ -12,7 +16,7 @@ from marval.training import checkpoints
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import Update, fit
 from marval.training.optimisation import averaged, build_optimiser, decay_groups, warmup_factor
-from marval.training.settings import OptimiserConfig
+from marval.training.settings import OptimiserConfig, Scale
 
 
 class Regression:
@@ -148,3 +152,36 @@ def test_average_is_exponential():
         average.update_parameters(module)
         values.append(copy.deepcopy(average.module.weight.item()))
     assert values == pytest.approx([1.0, 1.1, 1.29])  # the first update copies
+
+
+class Watched:
+    """An array that notes which of its reads the main thread waits for."""
+
+    def __init__(self, rows) -> None:
+        self.rows, self.shape, self.waited = rows, rows.shape, []
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        self.waited.append(threading.current_thread() is threading.main_thread())
+        return self.rows[index]
+
+
+@pytest.mark.parametrize("name", ["teacher", "distill"])
+def test_latents_of_the_next_step_are_read_ahead(tmp_path, name):
+    def trained(folder, ahead):
+        method = miniature.build(name, Scale(micro_batch=7))
+        array = Watched(method.data.shards[0])
+        method.data = replace(method.data, shards=[array])
+        parts = {part: getattr(method, part) for part in ("batch", "updates", "ema", "draw")}
+        trainee = method if ahead else SimpleNamespace(**parts)
+        fit(trainee, 3, 0, CheckpointStore(tmp_path / folder), name, log_every=3, scale=Scale(micro_batch=7))
+        return array.waited, torch.cat([p.flatten() for p in method.updates[-1].module.parameters()])
+
+    waited, weights = trained("ahead", ahead=True)
+    assert sum(waited) == 2  # both pieces of the first step
+    assert len(waited) == 3 * 2  # and no row is read twice, or in vain
+    alone, same = trained("alone", ahead=False)
+    assert alone == [True] * 6
+    assert torch.equal(weights, same)

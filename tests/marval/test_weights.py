@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -364,3 +365,12 @@ def test_the_registry_names_every_published_file(root, monkeypatch):
             )  # a commit, not a branch that may move
     assert weights.path_of("mar-base") == Path("weights/mar-base/checkpoint-last.pth")
     assert weights.path_of("pick-score") == Path("weights/pick-score")
+
+
+@pytest.mark.parametrize("name", ["clip-l", "clip-b", "kl16", "mar-base"])
+def test_what_a_preset_starts_from_has_a_second_address_on_another_host(root, name):
+    entries = yaml.safe_load((root / "workflow/weights.yaml").read_text())
+    for file in entries[name]["files"]:
+        hosts = [urlsplit(url).hostname for url in file["urls"]]
+        assert len(set(hosts)) == len(hosts) >= 2
+        assert "sha256" in file  # so that it does not matter which one answers

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from marval import __main__ as command_line
 from marval.errors import UserError
 from marval.pipeline.preset import stage_processes
 from marval.processes import workers
@@ -148,3 +149,12 @@ def test_without_gpus_the_settings_say_how_many_processes_share_a_stage(monkeypa
     monkeypatch.delenv(workers.PROCESSES)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
     assert workers.wanted(2) == 4
+
+
+def test_a_stage_that_cannot_share_its_work_is_refused_in_several_processes(root, monkeypatch, capsys):
+    """Each would do all of it, and write the same files."""
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    arguments = ["prepare", "smoke"]
+    assert command_line.run(command_line.parser().parse_args(arguments), arguments) == 2
+    assert capsys.readouterr().err.startswith("marval: error: prepare cannot share its work: ")

@@ -28,3 +28,16 @@ def test_mistake_in_training_is_one_line(copy):
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("marval: error: ")]
     assert "teacher@smoke-0: loss_" in line
+
+
+@pytest.mark.long
+def test_a_stage_by_torchrun_is_taken_over_by_dvc(copy):
+    """As on several nodes, where DVC cannot start it."""
+    weights = copy.path / "results/smoke/models/marval/seed-0.safetensors"
+    weights.unlink()
+    stage = ["distill", "smoke", "--variant", "marval", "--seed", "0"]
+    copy.run("torchrun", "--standalone", "--nproc-per-node", "2", "-m", "marval", *stage)
+    assert weights.is_file()
+    assert not list((copy.path / "runs").rglob("*.pt"))
+    copy.run("dvc", "commit", "--force", "distill@smoke-marval-0")
+    assert "up to date" in copy.run("dvc", "status", "distill@smoke-marval-0").stdout

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def _of_preset(folder: Path) -> Iterator[Leftover]:
     yield from (Leftover(path, _why(graph, path.parent.name, path.name, settings)) for path in whole)
 
 
-def _why(graph: Graph, address: str, name: str, settings: dict[Path, object]) -> str:
+def _why(graph: Graph, address: str, name: str, settings: Mapping[Path, object]) -> str:
     """Empty too where an input is gone, so that the fingerprint cannot be told."""
     stage: Stage | None = graph.stages.get(address)
     if stage is None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from code_lists import forget
 
 from marval.pipeline import closure
 
@@ -86,12 +87,6 @@ def test_everything_has_settings_and_plumbing_as_well(garden):
         "marval/garden/settings.py",
         "marval/garden/unseen.py",
     }
-
-
-def forget() -> None:
-    """What was known of files by their names."""
-    for known in (closure.rendered, closure._hash, closure._tree, closure._imports, closure._named_files):
-        known.cache_clear()
 
 
 def written() -> dict[str, dict[str, str]]:

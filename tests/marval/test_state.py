@@ -2,10 +2,12 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from code_lists import forget
 from dvc.repo import Repo
 
 from marval.pipeline.graph import Graph, Stage
@@ -91,11 +93,13 @@ def reproduced(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def project(reproduced, tmp_path, monkeypatch) -> Path:
+def project(reproduced, tmp_path, monkeypatch) -> Iterator[Path]:
     """A copy to change something in."""
     shutil.copytree(reproduced, tmp_path / "project")
     monkeypatch.chdir(tmp_path / "project")
-    return tmp_path / "project"
+    forget()
+    yield tmp_path / "project"
+    forget()
 
 
 def ours(stages: dict[str, Stage] = STAGES) -> dict[str, list[str]]:

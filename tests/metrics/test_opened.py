@@ -128,7 +128,7 @@ def test_broken_descriptions_are_refused(published: Path) -> None:
         ("[]", "not a judge's description"),
         (
             json.dumps({**described, "judge": "clip-x"}),
-            "judge 'clip-x' is unknown: use one of inception, clip-l",
+            "judge 'clip-x' is unknown: use one of inception, dinov2, clip-l",
         ),
         (
             json.dumps({"kind": "published", "judge": "clip-b"}),

@@ -137,8 +137,8 @@ def test_children_end_with_the_parent_of_the_server(client, tmp_path):
 
 
 def test_a_server_whose_parent_goes_while_it_imports_imports_no_more(tmp_path):
-    first = (
-        "import os, select; os.write(1, b'first\\n'); select.select([os.pidfd_open(os.getppid())], [], [])"
+    first = (  # asks who its parent is while that is there for sure
+        "import os, select; parent = os.pidfd_open(os.getppid()); os.write(1, b'first\\n'); select.select([parent], [], [])"
     )
     (tmp_path / "first.py").write_text(first)
     (tmp_path / "second.py").write_text("import os; os.write(1, b'second\\n')")

@@ -64,7 +64,7 @@ verify: $(INSTALLED) ## check the hashes of a crate and recompute its verdicts: 
 check-gpu: ## what only a GPU can tell, in 9 minutes, without the environment: PYTHON=python3 (see benchmarks/check_gpu.py)
 	@"$(PYTHON)" -m benchmarks.check_gpu
 
-test: $(INSTALLED) ## the tests, two at a time, in about 6 minutes
+test: $(INSTALLED) ## the tests, two at a time, in about 5 minutes
 	@# a file's tests stay together, and so do its fixtures (loadgroup of pytest-xdist 3.8 knows no groups under pytest 9.2)
 	@python -m pytest -n 2 --dist loadscope -m "not long"
 

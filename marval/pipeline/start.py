@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ FOLDER = Path(".snakemake")
 RUNNING = FOLDER / "running"  # locked by the run that is at work; says which that is
 SOCKETS = "warm-*.socket"
 RWLOCK = Path(".dvc/tmp/rwlock")
+RUN_CACHE = Path(".dvc/cache/runs")
 KEPT_LOCK = Path(".dvc/tmp/dvc.lock.kept")  # dvc.lock as it was when a run last started
 NOTHING_RUN = "schema: '2.0'\n"
 
@@ -63,12 +65,17 @@ def claim() -> TextIO:
 
 
 def clear_remains() -> None:
-    """Remove what killed runs left: sockets of their warm processes, and DVC's list of files in use where it is cut off.
+    """Remove what killed runs left: sockets of warm processes, folders of remembered runs without a file, and DVC's list of files
+    in use where it is cut off.
 
     Only for who has the claim.
     """
     for socket in FOLDER.glob(SOCKETS):
         socket.unlink(missing_ok=True)
+    # DVC makes the folder of a remembered run before the file in it, and cannot bear one without
+    for folder in RUN_CACHE.glob("*/*"):
+        with contextlib.suppress(OSError):  # it is not empty
+            folder.rmdir()
     if not _is_readable(RWLOCK):
         _drop_rwlock()
 

@@ -1,4 +1,4 @@
-"""Where a run may not write, or has too little memory: one line with the remedy, before anything is computed."""
+"""Where a run may not write: one line with the remedy, before anything is computed."""
 
 import sys
 
@@ -16,16 +16,6 @@ os.execvp(sys.argv[1], sys.argv[1:])
 
 def bound(checkout, *command: str):
     return checkout.run(sys.executable, "-c", BOUND, *command, check=False)
-
-
-def test_a_folder_of_snakemake_that_may_not_be_written(copy, tried):
-    for folder in (copy.path / ".snakemake/stages", copy.path / ".snakemake"):
-        folder.chmod(0o555)
-        line = one_error(bound(copy, "snakemake"))
-        folder.chmod(0o755)
-        assert ".snakemake" in line
-        assert "make it readable and its folder writable for this user" in line
-        tried["environments"] += 1
 
 
 def test_a_claim_of_another_user(copy, tried):
@@ -49,13 +39,4 @@ def test_write_protected_outputs_are_named_before_they_are_computed(copy, tried)
     )
     assert "`chmod -R u+w results/smoke/metrics/marval.json`" in line
     assert path.read_text() == "[]"
-    tried["environments"] += 1
-
-
-@pytest.mark.parametrize("megabytes", [400, 1000])
-def test_too_little_memory(copy, tried, megabytes):
-    (copy.path / "results/smoke/scores/marval.json").unlink()
-    limited = f"ulimit -v {1000 * megabytes}; exec snakemake"
-    line = one_error(copy.run("bash", "-c", limited, check=False))
-    assert "raise the limit of memory (`ulimit -v`)" in line
     tried["environments"] += 1

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -124,35 +125,23 @@ def difference(device: torch.device) -> float:
     return max((ours - theirs).abs().max().item() for ours, theirs in zip(*found, strict=True))
 
 
-def _residual_norm(
-    x: Tensor,
-    update: Tensor | None,
-    gate: Tensor | None,
-    scale: Tensor,
-    shift: Tensor,
-    kept: torch.dtype,
-    out: torch.dtype,
-) -> tuple[Tensor, Tensor]:
+# the operations' signatures stand in their definitions above
+
+
+def _residual_norm(*arguments: Any) -> tuple[Tensor, Tensor]:
     from marval.sampling.triton_rows import residual_norm
 
-    return residual_norm(x, update, gate, scale, shift, kept, out)
+    return residual_norm(*arguments)
 
 
-def _denoise(x: Tensor, output: Tensor, noise: Tensor | None, a: float, b: float, rate: float) -> Tensor:
+def _denoise(*arguments: Any) -> Tensor:
     from marval.sampling.triton_rows import denoise
 
-    return denoise(x, output, noise, a, b, rate)
+    return denoise(*arguments)
 
 
-def _shape_of_residual_norm(
-    x: Tensor,
-    update: Tensor | None,
-    gate: Tensor | None,
-    scale: Tensor,
-    shift: Tensor,
-    kept: torch.dtype,
-    out: torch.dtype,
-) -> tuple[Tensor, Tensor]:
+def _shape_of_residual_norm(x: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    kept, out = others[-2:]
     return x.new_empty(x.shape, dtype=kept), x.new_empty(x.shape, dtype=out)
 
 

@@ -16,6 +16,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from marval import __main__ as marval_commands
+from marval.pipeline.items import expand
 from marval.pipeline.preset import load_preset
 from metrics import cli as metrics_commands
 from reports import __main__ as report_commands
@@ -152,7 +153,7 @@ def check_make(words: list[str]) -> None:
 def check_stage(address: str) -> None:
     stage, _, item = address.partition("@")
     entry = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
-    items = yaml.safe_load((ROOT / "workflow/runs.yaml").read_text())[entry["foreach"].strip("${}")]
+    items = expand(["digits"])[entry["foreach"].strip("${}")]  # of the default, whatever is active here
     assert item in items, f"{address}: {stage} has the items {sorted(items)}"
 
 

@@ -72,6 +72,7 @@ def test_full_disk_is_told_as_one_line(tmp_path, monkeypatch, capsys, root):
     for package in ("marval", "metrics", "reports"):
         (tmp_path / package).symlink_to(root / package)
     monkeypatch.chdir(tmp_path)
+    assert main(["activate", "digits"]) == 0
     assert main(["settings", "digits"]) == 0
     assert main(["code"]) == 0
 

@@ -124,8 +124,7 @@ def fresh(root, warm_process, tmp_path_factory) -> Checkout:
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, path / name)
     checkout = Checkout(path, warm_process)
-    checkout.replace("params.yaml", "- digits", "- smoke")
-    checkout.marval("runs")
+    checkout.marval("activate", "smoke")  # whatever is active here
     for command in (["init", "-q"], ["add", "-A"], [*IDENTITY, "commit", "-qm", "checkout"]):
         checkout.run("git", *command)
     return checkout

@@ -54,7 +54,7 @@ found["objective"] = bool(torch.allclose(half["loss_l2"], whole["loss_l2"] / 2))
 from marval.sampling.settings import SampleVariant
 teacher = {"role": "rival", "model": "teacher", "sampler": "plain", "diffusion_steps": 4, "ar_steps": 8}
 found["sampler"] = SampleVariant(**teacher).sampler
-assert main(["runs"]) == 0 and main(["code"]) == 0
+assert main(["activate", "digits"]) == 0 and main(["code"]) == 0
 stage = active_graph().stages["palette@digits"]
 found["stage"] = list(json.loads(stage.code.read_text()))
 assert main(["settings", "digits"]) == 0 and main(["prepare", "digits"]) == 0 and main(["palette", "digits"]) == 0

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from console import STATUS_INTERRUPTED, command_parser, fail, with_examples
-from marval.errors import UserError, of_files
+from marval.errors import UserError, is_out_of_memory, of_files
 from marval.processes import warm, workers
 
 EXAMPLES = """
@@ -95,13 +95,16 @@ def _message(error: Exception, options: argparse.Namespace) -> str | None:
 
     if isinstance(error, (UserError, MetricsError)):
         return str(error)
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+    if is_out_of_memory(error):
         return f"{options.command}: out of memory ({_first_line(error)}): {_less_memory(options)}"
     return of_files(error) if isinstance(error, OSError) else None
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or "of the host").splitlines()[0].split(". ")[0]
+    words = (str(error) or "of the host").rpartition("DefaultCPUAllocator: ")[
+        2
+    ]  # before it, the line of torch's own source
+    return words.splitlines()[0].split(". ")[0]
 
 
 def _less_memory(options: argparse.Namespace) -> str:

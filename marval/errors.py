@@ -37,6 +37,15 @@ def of_files(error: OSError) -> str | None:
     return f"{error.filename or Path.cwd()}: {FILE_ERRORS[error.errno]}"
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory was too short, on a GPU or on the host; torch says the latter in a RuntimeError like any other."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+
+
 @dataclass(frozen=True)
 class Missing:
     """One file or folder that is not there."""

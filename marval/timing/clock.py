@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
+from marval.errors import is_out_of_memory
 from marval.timing.floors import synchronise
 
 CONFIDENCE = 0.95
@@ -54,9 +55,7 @@ def fits(work: Callable[[], object], device: torch.device) -> bool:
     try:
         work()
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "allocate memory" not in str(
-            error
-        ):
+        if not is_out_of_memory(error):
             raise
         return False
     return True

@@ -1,5 +1,6 @@
 """What people are told where there is no GPU or too little memory, and what is saved where memory or work is dear."""
 
+import errno
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -51,6 +52,19 @@ def test_out_of_memory_names_the_setting_to_lower(stage, setting):
     assert "\n" not in message
     assert message.startswith(f"{stage}: out of memory (CUDA out of memory): ")
     assert setting in message
+
+
+def test_a_host_without_memory_is_told_as_a_gpu_without_it():
+    """torch's words for it, in an error of no kind of its own; and Linux's."""
+    words = (
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried."
+    )
+    options = Namespace(command="sample", preset="big")
+    for error in (RuntimeError(words), OSError(errno.ENOMEM, "Cannot allocate memory"), MemoryError()):
+        message = command_line._message(error, options)
+        assert message is not None
+        assert message.startswith("sample: out of memory (")
+        assert "alloc_cpu.cpp" not in message
 
 
 def test_other_failures_keep_their_traceback():

@@ -72,8 +72,9 @@ test-long: $(INSTALLED) ## the others: whole runs that are killed, damaged or of
 	@python -m pytest -n 2 --dist loadscope -m long
 
 faults: $(INSTALLED) ## kills, damaged files and bad input of all kinds, for an hour; prints what has held
-	@# a round of kills may take long beside other work; what has no end at all ends all the same
-	@FAULTS=1 python -m pytest tests/faults -v --log-cli-level=INFO -p no:randomly -o timeout=7200 -o faulthandler_timeout=7800
+	@# two at a time, one test handed out after the other: a round of kills takes minutes, and waits for single processes half of its time;
+	@# beside other work it may take long, and what has no end at all ends all the same
+	@FAULTS=1 python -m pytest tests/faults -v -n 2 --dist load --maxschedchunk 1 -p no:randomly --log-level=INFO -o timeout=7200 -o faulthandler_timeout=7800
 
 lint: $(INSTALLED) ## format, style and types
 	@ruff format --check .

@@ -5,11 +5,12 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from extent import MINUTES, WHOLE, time_left
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # the checkouts of the tests of the workflow: one conftest cannot import another by its name
 spec = importlib.util.spec_from_file_location("checkouts", Path(__file__).parents[1] / "workflow/conftest.py")
@@ -24,11 +25,23 @@ copy, finished, fresh, warm_process = (
 
 TELL_SECONDS = 60
 KILLS = "test_kills"
+HELD = "faults that held"
 _told = [time.monotonic()]
 TRIED: Counter[str] = Counter()
 
-settings.register_profile("share", max_examples=60, deadline=None, derandomize=True, database=None)
-settings.register_profile("whole", max_examples=3000, deadline=None, database=None)
+# a test counts all its examples with one counter
+ONE_COUNTER = [HealthCheck.function_scoped_fixture]
+settings.register_profile(
+    "share",
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=ONE_COUNTER,
+)
+settings.register_profile(
+    "whole", max_examples=3000, deadline=None, database=None, suppress_health_check=ONE_COUNTER
+)
 settings.load_profile("whole" if WHOLE else "share")
 
 
@@ -38,10 +51,12 @@ def whole() -> bool:
     return WHOLE
 
 
-@pytest.fixture(scope="session")
-def tried() -> Counter[str]:
-    """Counts what has been tried and has held, by kind; printed at the end."""
-    return TRIED
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """Counts what has been tried and has held, by kind; printed at the end, whichever process runs the test."""
+    counts: Counter[str] = Counter()
+    yield counts
+    request.node.user_properties.append((HELD, dict(counts)))
 
 
 @pytest.fixture(autouse=True)
@@ -62,8 +77,12 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-def pytest_runtest_logfinish() -> None:
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """In a long run, once a minute how far it has come."""
+    if report.when == "teardown":
+        for name, counts in report.user_properties:
+            if name == HELD:
+                TRIED.update(counts)
     if WHOLE and time.monotonic() > _told[-1] + TELL_SECONDS:
         _told.append(time.monotonic())
         sys.stdout.write(f" {sum(TRIED.values())} faults have held\n")
@@ -72,7 +91,7 @@ def pytest_runtest_logfinish() -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if TRIED:
-        terminalreporter.section("faults that held")
+        terminalreporter.section(HELD)
         for kind, count in sorted(TRIED.items()):
             terminalreporter.line(f"{count:6} {kind}")
 

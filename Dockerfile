@@ -1,10 +1,12 @@
 # Both commands of the README, from the lock file; for machines that the lock file does not fit, and to have a set-up that stays.
 #   docker build -t marval .                                                # from a clone (a worktree has no .git of its own)
-#   docker run --rm -v "$PWD/results:/marval/results" marval                # make reproduce
-#   docker run --rm marval make test
-# GPUs (NVIDIA's container toolkit): docker run --rm --gpus all ...; several at once want --ipc=host besides, for NCCL's shared memory
-# What a run remembers (dvc.lock, the cache, checkpoints) is gone with its container: leave --rm away, and `docker start -a` goes on.
-# What is tested is Linux x86-64; elsewhere, if need be: docker build --platform linux/amd64 ...
+#   docker run -it --name digits -v "$PWD/results:/marval/results" marval   # make reproduce
+#   docker start -ai digits                                                 # the same, where it was interrupted
+#   docker run -it --rm marval make test
+# Without -it, Ctrl-C reaches make alone, which waits for what it has started: `docker stop` ends that.
+# What a run remembers (dvc.lock, the cache, checkpoints) is in its container, and gone with it: --rm is for what need not go on.
+# GPUs (NVIDIA's container toolkit): docker run --gpus all ...; several at once want --ipc=host besides, for NCCL's shared memory
+# What is tested is Linux x86-64; elsewhere, if need be: --platform linux/amd64 behind `docker build` and `docker run`
 FROM python:3.11-bookworm
 
 # this base has git, make and a compiler
@@ -20,4 +22,6 @@ RUN git init -q && make .venv/installed && rm -rf .git /root/.cache
 COPY . .
 RUN git status --short && touch .venv/installed && make setup
 
+# the commands of the set-up without make: docker run -it --rm marval snakemake --help
+ENV PATH=/marval/.venv/bin:$PATH
 CMD ["make", "reproduce"]

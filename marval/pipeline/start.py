@@ -7,10 +7,12 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import TextIO
 
 from marval.artifacts import replacing
@@ -62,6 +64,17 @@ def claim() -> TextIO:
     stream.write(f"process {os.getpid()}, since {datetime.now():%Y-%m-%d %H:%M:%S}\n")
     stream.flush()
     return stream
+
+
+def take_sigterm_aside() -> None:
+    """Run the handler that SIGTERM has in a thread of its own.
+
+    Snakemake's waits for a lock. The main thread, in which handlers run, may hold it at that moment (it does whenever jobs are
+    selected), and would wait for itself for ever.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    if callable(handler):
+        signal.signal(signal.SIGTERM, lambda *given: Thread(target=handler, args=given, daemon=True).start())
 
 
 def clear_remains() -> None:

@@ -75,6 +75,29 @@ def test_metadata_describes_every_file_and_run(crate: Path, graph: dict[str, dic
     assert set(references) <= set(graph)
 
 
+def test_what_the_profiles_require_is_there(graph: dict[str, dict[str, Any]]) -> None:
+    """Each MUST of RO-Crate 1.1, Workflow RO-Crate 1.0, and Process and Workflow Run Crate 0.5 that concerns what is here."""
+    descriptor, root = graph[METADATA], graph["./"]
+    assert (descriptor["@type"], descriptor["about"]) == ("CreativeWork", {"@id": "./"})
+    assert {"@id": "https://w3id.org/ro/crate/1.1"} in descriptor["conformsTo"]
+    assert root["@type"] == "Dataset"
+    assert all(root[key] for key in ("name", "description", "license"))
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", root["datePublished"])
+    claimed = [graph[profile["@id"]] for profile in root["conformsTo"]]
+    assert all(profile["@type"] == "CreativeWork" for profile in claimed)
+    assert {profile["@id"] for profile in claimed} >= {
+        "https://w3id.org/ro/wfrun/process/0.5",
+        "https://w3id.org/ro/wfrun/workflow/0.5",
+    }
+    workflow = graph[root["mainEntity"]["@id"]]
+    assert {"File", "SoftwareSourceCode", "ComputationalWorkflow"} <= set(workflow["@type"])
+    assert graph[workflow["programmingLanguage"]["@id"]]["@type"] == "ComputerLanguage"
+    actions = [e for e in graph.values() if e["@type"] == "CreateAction"]
+    tools = [graph[action["instrument"]["@id"]] for action in actions]
+    assert all(tool is workflow or tool["@type"] == "SoftwareApplication" for tool in tools)
+    assert workflow in tools
+
+
 def test_what_is_left_out_still_links_the_stages(copy: Path) -> None:
     """By name and hash, a folder with what is in it: the teacher's weights are what distillation has read."""
     root = copy / "results/made-up"

@@ -18,7 +18,7 @@ import pytest
 from reports.__main__ import main
 from reports.errors import UserError
 from reports.export import export
-from reports.export.crate import METADATA, sha256
+from reports.export.crate import METADATA, metadata, sha256
 from reports.export.verify import verify
 from reports.results import Results
 
@@ -73,6 +73,56 @@ def test_metadata_describes_every_file_and_run(crate: Path, graph: dict[str, dic
     references = [ref["@id"] for link in linked for ref in (link if isinstance(link, list) else [link])]
     assert graph["README.md"]["about"] == {"@id": "./"}
     assert set(references) <= set(graph)
+
+
+def test_what_the_profiles_require_is_there(graph: dict[str, dict[str, Any]]) -> None:
+    """Each MUST of RO-Crate 1.1, Workflow RO-Crate 1.0, and Process and Workflow Run Crate 0.5 that concerns what is here."""
+    descriptor, root = graph[METADATA], graph["./"]
+    assert (descriptor["@type"], descriptor["about"]) == ("CreativeWork", {"@id": "./"})
+    assert {"@id": "https://w3id.org/ro/crate/1.1"} in descriptor["conformsTo"]
+    assert root["@type"] == "Dataset"
+    assert all(root[key] for key in ("name", "description", "license"))
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", root["datePublished"])
+    claimed = [graph[profile["@id"]] for profile in root["conformsTo"]]
+    assert all(profile["@type"] == "CreativeWork" for profile in claimed)
+    assert {profile["@id"] for profile in claimed} >= {
+        "https://w3id.org/ro/wfrun/process/0.5",
+        "https://w3id.org/ro/wfrun/workflow/0.5",
+    }
+    workflow = graph[root["mainEntity"]["@id"]]
+    assert {"File", "SoftwareSourceCode", "ComputationalWorkflow"} <= set(workflow["@type"])
+    assert graph[workflow["programmingLanguage"]["@id"]]["@type"] == "ComputerLanguage"
+    actions = [e for e in graph.values() if e["@type"] == "CreateAction"]
+    tools = [graph[action["instrument"]["@id"]] for action in actions]
+    assert all(tool is workflow or tool["@type"] == "SoftwareApplication" for tool in tools)
+    assert workflow in tools
+
+
+def test_what_is_left_out_still_links_the_stages(copy: Path) -> None:
+    """By name and hash, a folder with what is in it: the teacher's weights are what distillation has read."""
+    root = copy / "results/made-up"
+    teacher, weights = "results/made-up/models/teacher", "results/made-up/models/teacher/seed-0.safetensors"
+    record = json.loads((root / "records/teacher@made-up-0.json").read_text())
+    record["outputs"] |= {
+        "results/made-up/snapshots/teacher-s0": "f" * 32 + ".dir",
+        "results/made-up/curves": "e" * 32 + ".dir",
+    }
+    made_up.write_json(root / "records/teacher@made-up-0.json", record)
+    student = json.loads((root / "records/distill@made-up-marval-0.json").read_text())
+    student["inputs"] = {teacher: "d" * 32 + ".dir"}
+    made_up.write_json(root / "records/distill@made-up-marval-0.json", student)
+
+    entities = {e["@id"]: e for e in metadata(copy, Results.open("made-up", root))["@graph"]}
+    assert all(e["result"] for e in entities.values() if e["@type"] == "CreateAction")
+    made = {ref["@id"] for ref in entities["#teacher@made-up-0"]["result"]}
+    curves = {p.relative_to(copy).as_posix() for p in (root / "curves").iterdir()}
+    assert made == {f"#{weights}", "#results/made-up/snapshots/teacher-s0"} | curves
+    assert entities[f"#{weights}"]["md5"] == record["outputs"][weights]
+    assert entities["#results/made-up/snapshots/teacher-s0"]["identifier"] == "f" * 32 + ".dir"
+    assert "md5" not in entities["#results/made-up/snapshots/teacher-s0"]
+    assert "#results/made-up/curves" not in entities
+    assert entities["#distill@made-up-marval-0"]["object"] == {"@id": f"#{weights}"}
+    assert {"@id": f"#{weights}"} not in entities["./"]["hasPart"]
 
 
 def test_cards_and_the_cost(crate: Path) -> None:

@@ -45,6 +45,18 @@ def test_ctrl_c_is_one_line(copy):
     )
 
 
+def test_sigterm_while_jobs_are_selected_ends_the_run(copy):
+    (copy.path / "results/smoke/scores/marval.json").unlink()
+    with copy.start("snakemake") as run:
+        assert run.stderr is not None
+        assert any(line.startswith("Select jobs") for line in run.stderr)
+        os.killpg(run.pid, signal.SIGTERM)
+        run.communicate()
+    assert run.returncode != 0
+    copy.run("snakemake")
+    assert (copy.path / "results/smoke/scores/marval.json").is_file()
+
+
 def test_a_checkpoint_of_other_settings_is_not_resumed(copy):
     copy.marval("teacher", "smoke", "--seed", "0", check=False, FATAL_SIGNAL="SIGKILL")
     copy.replace("workflow/presets/smoke.yaml", "label_drop: 0.1", "label_drop: 0.2")

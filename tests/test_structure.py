@@ -41,7 +41,7 @@ ALLOWED = {
         "marval.costs", "marval.methods", "marval.training", "marval.batches", "marval.data", "marval.sampling", "marval.models",
         "marval.masking", "marval.config",
     },
-    "marval.timing": {"marval.timing", "marval.costs", "marval.sampling", "marval.models", "marval.config"},
+    "marval.timing": {"marval.timing", "marval.costs", "marval.sampling", "marval.models", "marval.config", "marval.errors"},
     "marval.pipeline": {
         "marval.pipeline", "marval.processes.group", "marval.processes.nvml", "marval.weights", "marval.data.settings",
         "marval.data.sources",

@@ -152,10 +152,11 @@ def _seeds_note(results: Results) -> str:
     if not chosen:
         return ""
     listed, ours = (", ".join(map(str, seeds)) for seeds in (chosen, judged))
+    on = f"Settings were chosen on {'seed' if len(chosen) == 1 else 'seeds'} {listed}"
     if both := sorted(set(chosen) & set(judged)):
         them = ", ".join(map(str, both))
-        return f"Settings were chosen on seeds {listed}, and of these {them} are judged here: no verdict is independent of that."
-    return f"Settings were chosen on seeds {listed}; the seeds judged here, {ours}, were held back from every choice."
+        return f"{on}, and of these {them} are judged here: no verdict is independent of that."
+    return f"{on}; the seeds judged here, {ours}, were held back from every choice."
 
 
 def _front(results: Results, paper: Paper, claims: list[Claim], provenance: Provenance) -> dict[str, Any]:

@@ -232,7 +232,7 @@ def _over_training(results: Results) -> Gallery:
         for m in shown
     ]
     text = (
-        "Rows from top to bottom: before the first step, three moments between, after the last. Columns: the same classes "
+        "Rows from top to bottom: before the first step, moments between, after the last. Columns: the same classes "
         "and noise at every moment. The teacher is shown with a short diffusion chain."
     )
     return Gallery("Samples over training", text, [picture for picture in read if picture], "training")

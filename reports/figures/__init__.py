@@ -14,10 +14,11 @@ __all__ = ["Drawing", "all_figures"]
 FIGURES = (  # in the order of the page, two in a row: of like height beside each other
     frontiers.against_seconds,
     frontiers.against_diffusion_steps,
-    frontiers.every_method,
+    frontiers.every_method_singly,
+    frontiers.every_method_in_batches,
     frontiers.against_guidance,
-    frontiers.against_ar_steps,
     diversity.against_diversity,
+    frontiers.against_ar_steps,
     speedups.speedup_by_regime,
     batches.time_by_batch,
     shares.component_shares,

@@ -19,9 +19,9 @@ def against_diversity(results: Results, paper: Paper) -> Drawing | None:
     frontier = list(results.roles.guidance_frontier.values())
     if not judges or len(frontier) < 3:
         return None
-    figure = Figure(figsize=(WIDE, 3.0))
+    figure = Figure(figsize=(WIDE, 2.7 * len(judges)))
     words = []
-    for axes, judge in zip(figure.subplots(1, len(judges), squeeze=False).flat, judges, strict=True):
+    for axes, judge in zip(figure.subplots(len(judges), 1, squeeze=False).flat, judges, strict=True):
         line = [
             (d, s)
             for v in frontier
@@ -49,7 +49,7 @@ def against_diversity(results: Results, paper: Paper) -> Drawing | None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(lambda value, _: "")
         axes.set_xticks([t for t in (1, 2, 3, 4, 5, 6, 8, 10) if min(x) * 0.9 <= t <= max(x) * 1.1])
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.axes[0].legend()
     caption = (
         "Does reward fine-tuning do more than guidance? Unseen judges against within-class variance; the students of every "
         "guidance scale are a line. A fine-tuned model above it scores higher than a student as diverse; one on it has "

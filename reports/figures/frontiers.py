@@ -56,38 +56,39 @@ def against_seconds(results: Results, paper: Paper) -> Drawing | None:
     return finish(figure, "quality-seconds", caption, _in_words(points, lambda x: seconds(x)))
 
 
-def every_method(results: Results, paper: Paper) -> Drawing | None:
-    """Every variant of any role, distance against seconds, with the Pareto frontier: in the first regime and in the last."""
-    regimes = settings_timed(results)
-    shown = [
-        (batch, mode, _methods(results, batch, mode))
-        for batch, mode in dict.fromkeys(regimes[:1] + regimes[-1:])
-    ]
-    shown = [(batch, mode, points) for batch, mode, points in shown if len(points) > 1]
-    if not shown:
-        return None
-    figure = Figure(figsize=(WIDE, 3.6 * len(shown)))
-    words = []
-    for axes, (batch, mode, points) in zip(
-        figure.subplots(len(shown), 1, squeeze=False).flat, shown, strict=True
-    ):
-        axes.set(
-            xlabel=f"seconds for one image (batch {batch}, {mode}; log scale)", ylabel=_distance(results)
-        )
-        _families(axes, results, points)
-        best = frontier(results, DISTANCE, batch, mode)
-        _staircase(axes, [point for point in points if point[2] in best])
-        _logarithmic(axes)
-        _wide_range(axes, [(x.value, y, name) for x, y, name in points])
-        _floor(axes, results)
-        told = _in_words([(x.value, y, name) for x, y, name in points], lambda x: seconds(x))
-        words.append(f"batch {batch}, {mode}: frontier {', '.join(best)}; {told}")
-    figure.axes[0].legend(fontsize=7.5)
+def every_method_singly(results: Results, paper: Paper) -> Drawing | None:
+    """Every variant of any role, distance against seconds, with the Pareto frontier, in the first regime: one image at a time."""
     caption = (
         "Quality against time, every method: lower and further left is better. Bars are 95% intervals of both; the line joins "
         "the methods than which none is both faster and better (by the values themselves: one near the line may belong on it)."
     )
-    return finish(figure, "quality-methods", caption, "; ".join(words))
+    return _every_method(results, settings_timed(results)[:1], "quality-methods", caption)
+
+
+def every_method_in_batches(results: Results, paper: Paper) -> Drawing | None:
+    """The same in the last regime: the largest batch, as fast as it goes."""
+    caption = "The same methods where time is best spent: many images at once, by the optimised sampler."
+    return _every_method(results, settings_timed(results)[1:][-1:], "quality-methods-batch", caption)
+
+
+def _every_method(
+    results: Results, regimes: Sequence[tuple[int, str]], id: str, caption: str
+) -> Drawing | None:
+    """One panel of the one regime that is given, if any."""
+    points = [point for batch, mode in regimes for point in _methods(results, batch, mode)]
+    if len(points) < 2:
+        return None
+    [(batch, mode)] = regimes
+    figure, axes = _axes(f"seconds for one image (batch {batch}, {mode}; log scale)", _distance(results))
+    _families(axes, results, points)
+    best = frontier(results, DISTANCE, batch, mode)
+    _staircase(axes, [point for point in points if point[2] in best])
+    _logarithmic(axes)
+    _wide_range(axes, [(x.value, y, name) for x, y, name in points])
+    _floor(axes, results)
+    axes.legend(fontsize=7.5)
+    told = _in_words([(x.value, y, name) for x, y, name in points], lambda x: seconds(x))
+    return finish(figure, id, caption, f"batch {batch}, {mode}: frontier {', '.join(best)}; {told}")
 
 
 def against_diffusion_steps(results: Results, paper: Paper) -> Drawing | None:

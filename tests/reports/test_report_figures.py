@@ -23,7 +23,7 @@ def figures(complete: Path) -> dict[str, Drawing]:
 
 
 def test_all_figures_are_there(figures: dict[str, Drawing]) -> None:
-    names = ("seconds", "diffusion-steps", "methods", "guidance", "ar-steps", "diversity")
+    names = ("seconds", "diffusion-steps", "methods", "methods-batch", "guidance", "diversity", "ar-steps")
     quality = [f"quality-{name}" for name in names]
     training = [f"curves-{name}" for name in ("tokenizer", "judges", "teacher", "marval", "marval-rl")]
     speed = ["speedup-regimes", "time-by-batch", "component-shares"]

@@ -11,7 +11,7 @@ import made_up
 import pytest
 
 from reports.claims import Claim, Verdict, find
-from reports.figures.frontiers import every_method
+from reports.figures.frontiers import every_method_in_batches, every_method_singly
 from reports.figures.style import style
 from reports.methods import Family, family, frontier
 from reports.paper import Paper
@@ -251,15 +251,16 @@ def test_every_variant_is_in_the_figure_and_in_the_table(world: World) -> None:
     """Of any role, at its own time or at that of one which runs the same steps; real images are no method."""
     results = world.results()
     with style():
-        drawn = every_method(results, Paper())
-    assert drawn is not None
+        drawings = [draw(results, Paper()) for draw in (every_method_singly, every_method_in_batches)]
     table = all_tables(results, Paper(), Provenance(results))["methods"].frame
     listed = set(table["variant"])
     assert listed == set(world.settings["variants"])
     alike = {"marval-w2", "marval-w4", "marval-w1", "marval-no-l2"}  # timed as the student
-    for name in {*world.seconds, *alike}:
-        assert f"{name} at " in drawn.description, name
-    assert "frontier marval, teacher-100" in drawn.description
+    for drawn, regime in zip(drawings, ("batch 1, eager", "batch 64, optimised"), strict=True):
+        assert drawn is not None
+        for name in {*world.seconds, *alike}:
+            assert f"{name} at " in drawn.description, name
+        assert f"{regime}: frontier marval, teacher-100" in drawn.description
     best = table.set_index("variant")["Pareto"]
     assert best["marval"] == "batch 1, eager; batch 64, optimised"
     assert best["sim"] == ""

@@ -38,9 +38,9 @@ def explain(error: ValidationError, kind: type[Config]) -> str:
 
 
 def _no_alternative(key: str, section: Any, context: dict[str, str]) -> str:
-    """Where a section can be of several kinds, and the key that says which does not say so."""
+    """Where a section can be of several kinds, and the key that says which does not say so, or is empty."""
     name = context["discriminator"].strip("'()")
-    if not isinstance(section, dict) or name not in section:
+    if "expected_tags" not in context:
         return f"{key}.{name} is missing"
     valid = re.findall(r"[\w-]+", context["expected_tags"])
     return f"{key}.{name} is {shown(section[name])}{nearest(str(section[name]), valid)}"

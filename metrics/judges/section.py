@@ -35,13 +35,14 @@ class PublishedJudgesConfig(_Section):
     kind: Literal["published"]
 
 
-def _kind(section: Any) -> Any:
+def kind(section: Any) -> Any:
+    """The tag of an alternative: the key of the same name, which errors about it then name."""
     return section.get("kind", "miniature") if isinstance(section, dict) else getattr(section, "kind", None)
 
 
 AnyJudgesConfig = Annotated[
     Annotated[JudgesConfig, Tag("miniature")] | Annotated[PublishedJudgesConfig, Tag("published")],
-    Discriminator(_kind),
+    Discriminator(kind),
 ]
 
 

@@ -1,5 +1,6 @@
 """Killed and started again, a stage goes on from its checkpoint and gives the very same weights."""
 
+import json
 import os
 import shutil
 import signal
@@ -16,24 +17,43 @@ STAGES = {
     "judges smoke": "judges/cnn.safetensors",
     "reinforce smoke --variant marval-rl --seed 0": "models/marval-rl/seed-0.safetensors",
 }
+TEACHER = next(iter(STAGES))
 
 
 @pytest.mark.parametrize(
-    "command",
-    [pytest.param(s, marks=[pytest.mark.long] if n > 1 else []) for n, s in enumerate(STAGES)],
+    ("command", "number"),
+    [
+        # by what a cluster sends at the end of a job's hours
+        (TEACHER, signal.SIGTERM),
+        *(
+            pytest.param(s, signal.SIGKILL, marks=[] if s.startswith("distill") else [pytest.mark.long])
+            for s in STAGES
+        ),
+    ],
 )
-def test_killed_stage_resumes_to_equal_weights(copy, command):
+def test_killed_stage_resumes_to_equal_weights(copy, command, number):
     weights = copy.path / "results/smoke" / STAGES[command]
     uninterrupted = weights.read_bytes()
     weights.unlink()
-    killed = copy.marval(*command.split(), check=False, FATAL_SIGNAL="SIGKILL")
-    assert killed.returncode == 128 + signal.SIGKILL
+    killed = copy.marval(*command.split(), check=False, FATAL_SIGNAL=number.name)
+    assert killed.returncode == 128 + number
     assert not weights.exists()
     copy.marval(*command.split())
     assert weights.read_bytes() == uninterrupted
     log = next((copy.path / "logs" / command.split()[0]).glob("*.log")).read_text()
     assert "resuming from" in log
     assert not list((copy.path / "runs").rglob("*.pt")), "a finished stage leaves no checkpoint"
+
+
+def test_seconds_before_a_job_ended_count(copy):
+    """A record's seconds are those of all jobs that a training took."""
+    copy.marval(*TEACHER.split(), check=False, FATAL_SIGNAL="SIGTERM")
+    (noted,) = (copy.path / "runs/smoke/teacher@smoke-0").rglob("seconds.json")
+    assert 0 < float(noted.read_text())
+    noted.write_text("1000000")
+    copy.marval(*TEACHER.split())
+    record = json.loads((copy.path / "results/smoke/records/teacher-s0.json").read_text())
+    assert record["seconds"] > 1_000_000
 
 
 def test_ctrl_c_is_one_line(copy):

@@ -1,21 +1,29 @@
 """`dvc repro` of one stage, as a rule of Snakemake runs it: `python -m marval.processes.repro STAGE`.
 
-DVC dies of SIGTERM at once, which a cluster sends at a job's limit, and leaves what it holds: of its locks for network file systems
-(`core.hardlink_lock`) one without an owner keeps all others waiting for a year. Here SIGTERM ends it as an error would.
+DVC by itself dies of SIGTERM at once, which a cluster sends at a job's limit, and leaves what it holds: of its locks for network
+file systems (`core.hardlink_lock`) one without an owner keeps all others waiting for a year.
 """
 
 from __future__ import annotations
 
-import signal
+import contextlib
+import os
 import sys
 
 from dvc.cli import main
 
+from marval.processes import sigterm
+
 
 def repro(address: str) -> int:
     """Run a stage, once other `dvc` commands let it; the exit status."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    return main(["--wait-for-lock", "repro", "--single-item", address])
+    sigterm.take_as_ctrl_c()
+    try:
+        return main(["--wait-for-lock", "repro", "--single-item", address])
+    finally:
+        # the stage's command, which has got the signal too: Slurm kills it once this process and Snakemake's are gone
+        with contextlib.suppress(ChildProcessError):
+            os.wait()
 
 
 if __name__ == "__main__":

@@ -14,16 +14,18 @@ from dvc.cli import main
 
 from marval.processes import sigterm
 
+INTERRUPTED = 252  # DVC's exit status
+
 
 def repro(address: str) -> int:
     """Run a stage, once other `dvc` commands let it; the exit status."""
     sigterm.take_as_ctrl_c()
-    try:
-        return main(["--wait-for-lock", "repro", "--single-item", address])
-    finally:
-        # the stage's command, which has got the signal too: Slurm kills it once this process and Snakemake's are gone
+    status = main(["--wait-for-lock", "repro", "--single-item", address])
+    if status == INTERRUPTED:
+        # for the stage's command, which has got the signal too: Slurm kills it once this process and Snakemake's are gone
         with contextlib.suppress(ChildProcessError):
             os.wait()
+    return status
 
 
 if __name__ == "__main__":

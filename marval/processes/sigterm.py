@@ -12,7 +12,7 @@ def take_as_ctrl_c() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Once: Slurm sends it again a moment later, when this process is already leaving."""
+    """Once: Slurm sends it again a moment later, and a client of the warm process hands it on, while this one is leaving."""
     for again in (signal.SIGTERM, signal.SIGINT):
         signal.signal(again, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -96,11 +96,9 @@ def serve(path: Path, main: Main, parent: int) -> NoReturn:
 
     if not is_wanted_still():
         os._exit(0)
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # a terminal's Ctrl-C, and a cluster's end, are for the stages
-        signal.signal(number, signal.SIG_IGN)
+    # a terminal's Ctrl-C is for the stages, and so is what a cluster sends to all processes of a job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from marval.processes.repro import INTERRUPTED
+
 pytestmark = pytest.mark.slow
 
 CONFIG = "[core]\n    no_scm = true\n    analytics = false\n    hardlink_lock = true\n"
@@ -42,7 +44,6 @@ status = repro.repro("ended")
 assert Path("made").exists(), "the command has not been waited for"
 raise SystemExit(status)
 """
-INTERRUPTED = 252  # of DVC
 
 
 @pytest.mark.parametrize(

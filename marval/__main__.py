@@ -12,7 +12,7 @@ from typing import Any
 
 from console import STATUS_INTERRUPTED, command_parser, fail, with_examples
 from marval.errors import UserError, is_out_of_memory, of_files
-from marval.processes import warm, workers
+from marval.processes import sigterm, warm, workers
 
 EXAMPLES = """
 marval activate digits-rivals                 # snakemake and dvc repro run it from now on
@@ -260,6 +260,7 @@ def _run_stage(
             program.run(context, **key)
         leave()
         return
+    sigterm.take_as_ctrl_c()  # the seconds until then are noted beside the checkpoints
     with stage_run(stage) as context:
         shared = stage_processes(context.settings, options.command)
         processes = workers.wanted(shared) if hasattr(program, "parallelism") else 1

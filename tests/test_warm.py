@@ -31,6 +31,8 @@ def main(arguments):
                 signal.pause()
             except KeyboardInterrupt:
                 return 130
+        case "dies of sigterm":
+            return int(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
         case "crash":
             raise RuntimeError("a bug")
     return 0
@@ -103,12 +105,20 @@ def test_status_output_folder_and_environment_are_the_clients(served, client, tm
     assert err == "complaint\n"
 
 
-def test_interrupt_reaches_the_child(served, client):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_reaches_the_child(served, client, number):
     process = client("wait")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("pid")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait() == 130
+
+
+def test_sigterm_is_for_the_stages(served, client):
+    """Where all processes get it, as at the end of a job, the server stays to tell how the stages have ended."""
+    served.send_signal(signal.SIGTERM)
+    assert client("dies of sigterm").wait() == 0
+    assert served.poll() is None
 
 
 def test_child_of_a_killed_client_is_killed(served, client):

@@ -22,7 +22,8 @@ class StageResources(Config):
     )
     cpus: int | None = Field(None, gt=0, le=1024, description="cores on a cluster; null: the stage's threads")
     memory_gb: float = Field(1.5, gt=0, le=4096, description="host memory; a miniature stage peaks at 1.2 GB")
-    hours: float = Field(1.0, gt=0, le=10_000, description="after which a cluster may end it")
+    # a minute at least: Slurm takes none for no limit
+    hours: float = Field(1.0, ge=1 / 60, le=10_000, description="after which a cluster may end it")
 
 
 def resources_of(section: Mapping[str, StageResources], stage: str) -> StageResources:

@@ -5,8 +5,8 @@ stages. Snakemake starts `python -m marval warm SOCKET`; a stage command that fi
 MARVAL_WARM) hands its arguments, environment and terminal over and waits. Only third-party packages are imported beforehand:
 the project's own code is read afresh by every child. Without the socket a command runs in its own process, with equal results.
 
-Ctrl-C is passed on to the child. When a client is killed, so is its child; when the parent of the server is gone, it ends,
-and all children with it.
+Ctrl-C is passed on to the child, and so is SIGTERM. When a client is killed, so is its child; when the parent of the server is
+gone, it ends, and all children with it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
+
+from marval.processes import sigterm
 
 VARIABLE = "MARVAL_WARM"
 PACKAGES = (
@@ -70,6 +72,7 @@ def delegate(arguments: Sequence[str]) -> int | None:
 
 
 def _await_status(connection: socket.socket) -> int:
+    sigterm.take_as_ctrl_c()
     while True:
         try:
             status = connection.recv(16)
@@ -93,7 +96,9 @@ def serve(path: Path, main: Main, parent: int) -> NoReturn:
 
     if not is_wanted_still():
         os._exit(0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the stages
+    # a terminal's Ctrl-C is for the stages, and so is what a cluster sends to all processes of a job
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
@@ -217,4 +222,5 @@ def _child(request: dict, selector: selectors.BaseSelector, main: Main) -> int:
     del os.environ[VARIABLE]
     os.chdir(request["cwd"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return main(request["arguments"])

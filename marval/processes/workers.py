@@ -69,10 +69,8 @@ def run(arguments: Sequence[str], processes: int, checkpoints: Path) -> None:
     try:
         with _lent(checkpoints):
             elastic_launch(config, sys.executable)(*arguments)
-    except SignalException as stopped:
-        if stopped.sigval is signal.SIGINT:
-            raise KeyboardInterrupt from None
-        sys.exit(128 + stopped.sigval)
+    except SignalException:
+        raise KeyboardInterrupt from None
     except ChildFailedError as failed:
         _raise_as_here(failed.failures)
 

@@ -120,6 +120,7 @@ BAD = [
     ("latency", {}, ["is not a setting"]),
     ("resources", {"default": {"gpus": -1}}, ["resources.default.gpus is -1"]),
     ("resources", {"default": {"hours": float("inf")}}, ["resources.default.hours is inf"]),
+    ("resources", {"default": {"hours": 0.01}}, ["resources.default.hours is 0.01"]),
     ("z" * 10**5, 1, ["'zzz", "is not a setting"]),
 ]  # fmt: skip
 

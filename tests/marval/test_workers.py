@@ -99,10 +99,11 @@ def test_bug_shows_its_traceback(importable, tmp_path, pipe, capfd):
     ("number", "status", "work"),
     [
         (signal.SIGINT, 130, WAITING),
+        (signal.SIGTERM, 130, WAITING),
         pytest.param(signal.SIGKILL, -signal.SIGKILL, WAITING, marks=pytest.mark.long),
         (signal.SIGKILL, -signal.SIGKILL, LATE),
     ],
-    ids=["interrupted", "killed", "killed early"],
+    ids=["interrupted", "terminated", "killed", "killed early"],
 )
 def test_end_of_the_command_in_charge_is_the_end_of_all(importable, number, status, work):
     command = [sys.executable, "-W", "ignore", "-c", IN_CHARGE, work]

@@ -1,5 +1,6 @@
 """Killed and started again, a stage goes on from its checkpoint and gives the very same weights."""
 
+import json
 import os
 import shutil
 import signal
@@ -36,13 +37,26 @@ def test_killed_stage_resumes_to_equal_weights(copy, command):
     assert not list((copy.path / "runs").rglob("*.pt")), "a finished stage leaves no checkpoint"
 
 
-def test_ctrl_c_is_one_line(copy):
-    stopped = copy.marval("teacher", "smoke", "--seed", "0", check=False, FATAL_SIGNAL="SIGINT")
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_an_interruption_is_one_line(copy, number):
+    """By Ctrl-C, and by a cluster at the end of a job's hours."""
+    stopped = copy.marval("teacher", "smoke", "--seed", "0", check=False, FATAL_SIGNAL=number)
     assert stopped.returncode == 130
     assert "Traceback" not in stopped.stderr
     assert stopped.stderr.strip().endswith(
         "marval: teacher: interrupted; the same command goes on from the last checkpoint"
     )
+
+
+def test_seconds_before_a_job_ended_count(copy):
+    """A record's seconds are those of all jobs that a training took."""
+    copy.marval("teacher", "smoke", "--seed", "0", check=False, FATAL_SIGNAL="SIGTERM")
+    (noted,) = (copy.path / "runs/smoke/teacher@smoke-0").rglob("seconds.json")
+    assert 0 < float(noted.read_text()) < 1_000_000
+    noted.write_text("1000000")
+    copy.marval("teacher", "smoke", "--seed", "0")
+    record = json.loads((copy.path / "results/smoke/records/teacher-s0.json").read_text())
+    assert record["wall_seconds"] > 1_000_000
 
 
 def test_sigterm_while_jobs_are_selected_ends_the_run(copy):

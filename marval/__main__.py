@@ -184,7 +184,7 @@ def parser() -> argparse.ArgumentParser:
     settings = command(
         "settings", _settings, "write the resolved settings of a preset, which its stages read"
     )
-    settings.add_argument("preset")
+    settings.add_argument("preset", metavar="PRESET")
     checkpoints = command(
         "checkpoints",
         _checkpoints,
@@ -196,7 +196,7 @@ def parser() -> argparse.ArgumentParser:
     server.add_argument("socket", type=Path)
     server.add_argument("parent", type=int, help="the process that starts it, with which it ends")
     files = command("weights", _weights, "fetch and check the published files of a preset")
-    files.add_argument("preset")
+    files.add_argument("preset", metavar="PRESET")
     plan = command(
         "plan",
         _plan,
@@ -205,29 +205,42 @@ def parser() -> argparse.ArgumentParser:
     )
     plan.add_argument("presets", nargs="*", metavar="PRESET")
     plan.add_argument(
-        "--gpu", default="H100", metavar="NAME", help="what to estimate for (default: %(default)s)"
+        "--gpu",
+        default="H100",
+        metavar="NAME",
+        help="what to estimate for: H200, H100, A100, A800, L40S, A6000, 4090 or 3090 (default: %(default)s)",
     )
     plan.add_argument(
         "--utilisation",
         type=float,
         metavar="SHARE",
-        help="of its rate (default: as the preset's stage speed measured, or 0.17)",
+        help="of its rate that the stages reach (default: as the preset's stage speed measured, or 0.17)",
     )
     plan.add_argument(
         "--gpus", type=int, metavar="N", help="for the wall time (default: as many as a stage may use)"
     )
-    for stage in _programs():
-        added = command(stage, None, f"run the stage {stage} of dvc.yaml")
-        added.add_argument("preset")
-        added.add_argument("--variant")
-        added.add_argument("--seed", type=int)
+    for stage, purpose in _programs().items():
+        added = command(stage, None, f"stage: {purpose}")
+        added.add_argument("preset", metavar="PRESET")
+        added.add_argument(
+            "--variant",
+            metavar="NAME",
+            help="of the preset; for stages that dvc.yaml has once for each variant",
+        )
+        added.add_argument("--seed", type=int, metavar="N", help="likewise, where a stage is one training")
     return top
 
 
-def _programs() -> list[str]:
-    """Stages that have a program of their own."""
-    folder = Path(__file__).with_name("stages")
-    return sorted(path.stem for path in folder.glob("*.py") if path.stem not in ("__init__", "settings"))
+def _programs() -> dict[str, str]:
+    """Stages that have a program of their own, and what each does."""
+    programs = sorted(Path(__file__).with_name("stages").glob("*.py"))
+    return {path.stem: _purpose(path) for path in programs if path.stem not in ("__init__", "settings")}
+
+
+def _purpose(program: Path) -> str:
+    """From the first line of its docstring, "Stage `name`: what it does.", without importing it."""
+    first = program.read_text().partition("\n")[0]
+    return first.strip('"').partition(": ")[2].rstrip(".").replace("%", "%%")
 
 
 def _dispatch(options: argparse.Namespace, arguments: Sequence[str]) -> None:

@@ -78,7 +78,7 @@ def parser() -> argparse.ArgumentParser:
 def _add_evaluate(adders: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     text = "score an npz batch (arr_0, arr_1) or a folder of images"
     parser = adders.add_parser("evaluate", help=text, description=text, **with_examples(EVALUATE_EXAMPLES))
-    parser.add_argument("samples", metavar="SAMPLES")
+    parser.add_argument("samples", metavar="SAMPLES", help="for example results/digits/samples/marval.npz")
     parser.add_argument(
         "--reference", required=True, metavar="STATS", help="statistics npz: own, ADM's or MAR's"
     )
@@ -110,8 +110,10 @@ def _add_evaluate(adders: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def _add_compare(adders: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     text = "differences of two result files, B - A, with intervals"
     parser = adders.add_parser("compare", help=text, description=text)
-    parser.add_argument("a", metavar="A")
-    parser.add_argument("b", metavar="B")
+    parser.add_argument(
+        "a", metavar="A", help="written by `metrics evaluate -o`, or results/PRESET/metrics/VARIANT.json"
+    )
+    parser.add_argument("b", metavar="B", help="likewise, by the same judge and protocol")
     parser.set_defaults(command="compare")
 
 
@@ -134,7 +136,7 @@ def _add_statistics(adders: "argparse._SubParsersAction[argparse.ArgumentParser]
     )
     parser.add_argument("images", metavar="IMAGES")
     parser.add_argument("--judge", required=True, metavar="FILE", help=JUDGE_HELP)
-    parser.add_argument("-o", "--output", required=True, metavar="NPZ")
+    parser.add_argument("-o", "--output", required=True, metavar="NPZ", help="file of statistics to write")
     parser.add_argument(
         "--crop",
         type=int,

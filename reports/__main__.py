@@ -64,7 +64,7 @@ def _of_export(parser: argparse.ArgumentParser) -> None:
 
 def _of_two(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("first", type=Path, metavar="A", help="for example results/digits")
-    parser.add_argument("second", type=Path, metavar="B")
+    parser.add_argument("second", type=Path, metavar="B", help="for example results/digits-full")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="HTML", help="page to write")
 
 
@@ -85,7 +85,14 @@ def _of_all(parser: argparse.ArgumentParser) -> None:
 
 def _of_times(parser: argparse.ArgumentParser) -> None:
     _of_all(parser)
-    parser.add_argument("-o", "--output", type=Path, default=Path("docs/times.yaml"), metavar="YAML")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("docs/times.yaml"),
+        metavar="YAML",
+        help="file to bring up to date (default: %(default)s)",
+    )
 
 
 def _build(options: argparse.Namespace) -> int:

@@ -88,12 +88,14 @@ def samples(results: Results, paper: Paper, provenance: Provenance) -> tuple[lis
 
 
 def setting(results: Results, paper: Paper) -> str:
-    """Where the seconds under the samples were taken."""
+    """How the times under the samples were taken."""
     rows = [single_image(results, v) for v in results.roles.pair(paper.teacher_steps)]
     row = next((row for row in rows if row), None)
     if row is None:
         return ""
-    return f"Seconds for one image: batch 1, {row.mode}, {plural(row.ar_steps, 'AR step')}, {results.device(row)}."
+    return (
+        f"Time for one image: batch 1, {row.mode}, {plural(row.ar_steps, 'AR step')}, {results.device(row)}."
+    )
 
 
 def short(claim: Claim) -> str:

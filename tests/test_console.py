@@ -16,6 +16,7 @@ import console
 from console import fail, told, version_text
 from marval.__main__ import main as marval_main
 from marval.__main__ import parser as marval_parser
+from marval.plan.hardware import CARDS
 from metrics.cli import parser as metrics_parser
 from metrics.errors import UserError
 from reports.__main__ import parser as reports_parser
@@ -143,6 +144,16 @@ def test_the_installed_command_refuses_another_checkout(tmp_path, monkeypatch, c
     assert marval_main() == 2
     assert "run `python -m marval` here" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("dvc.yaml", "marval")] == []
+
+
+def test_help_says_what_each_stage_does_and_which_gpus_a_plan_knows():
+    (commands,) = (a for a in marval_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    said = {choice.dest: choice.help for choice in commands._choices_actions}
+    assert said["tokenizer"] == "stage: train the KL autoencoder"
+    assert min(len(text) for text in said.values()) > len("stage: what it does")
+    assert "settings" not in [name for name, text in said.items() if text.startswith("stage: ")]
+    words = commands.choices["plan"].format_help().replace(",", " ").split()
+    assert set(CARDS) <= set(words)
 
 
 def test_version_and_help_import_no_heavy_package(root):

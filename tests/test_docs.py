@@ -23,7 +23,8 @@ from reports import __main__ as report_commands
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "metrics/README.md", ROOT / "config/README.md"]
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    + [ROOT / folder / "README.md" for folder in ("config", "metrics", "reports/reference")]
 )
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.M | re.S)

@@ -13,7 +13,7 @@ from marval.pipeline.preset import AnyPreset, Preset, load_preset, resolved_sett
 from marval.pipeline.resources import resources_of
 from marval.pipeline.state import State
 from marval.plan.hardware import ANCHOR, FLOAT32_SHARE, Hardware, Job, wall_seconds
-from marval.plan.needs import Estimator, LatencyEstimator, Needs, weights_bytes
+from marval.plan.needs import Estimator, LatencyEstimator, Needs, TrainingImages, weights_bytes
 from marval.plan.table import Line, aligned, missing_lines, quantity, rows
 
 GB = 1e9
@@ -72,7 +72,7 @@ def _small_print(
     lines: Sequence[Line], estimator: Estimator | LatencyEstimator, hardware: Hardware, basis: str
 ) -> list[str]:
     rate = hardware.machine.operations / 1e12
-    machine = f"what an {hardware.gpu} reaches, {rate:.0f} TFLOP/s in bfloat16"
+    machine = f"what one {hardware.gpu} reaches, {rate:.0f} TFLOP/s in bfloat16"
     notes = [
         f"FLOP: counted. GPU-hours: at {hardware.utilisation or ANCHOR:.0%} of {machine} ({basis});",
         f"judges in float32 without TF32, at {FLOAT32_SHARE:.0%} of that rate (estimated). GB of each GPU: estimated from every",
@@ -80,7 +80,7 @@ def _small_print(
         "cache takes the results again unless the file system has reflinks. Left out: miniature judges, figures.",
     ]
     if isinstance(estimator, Estimator):
-        notes.append(f"Training images: {estimator.images.count:,} ({estimator.images.source}).")
+        notes.append(_training_images(estimator.images))
         notes += [
             _budget(name, steps, images, estimator.images.count)
             for name, steps, images in _fine_tunings(estimator.preset)
@@ -88,9 +88,16 @@ def _small_print(
     limit = hardware.memory_bytes
     if any(line.needs.gpu_bytes > limit for line in lines):
         notes.append(
-            f"! More than the {limit / GB:.0f} GB of an {hardware.gpu}: lower scale.micro_batch, or set activation_checkpointing."
+            f"! More than one {hardware.gpu} has, {limit / GB:.0f} GB: lower scale.micro_batch, or set activation_checkpointing."
         )
     return notes
+
+
+def _training_images(images: TrainingImages) -> str:
+    """How many there are, or that nobody knows yet."""
+    if not images.count:
+        return f"Training images: {images.source}; to encode them counts as nothing until then."
+    return f"Training images: {images.count:,} ({images.source})."
 
 
 def _fine_tunings(preset: Preset) -> list[tuple[str, int, int]]:

@@ -1,4 +1,4 @@
-"""Stage `inpaint`: one variant fills in parts of held-out images, given their class; what is free about the order is for this.
+"""Stage `inpaint`: one variant fills in parts of held-out images, given their class, which is what a free order is for.
 
 Every held-out image is masked in three ways (its lower half, its middle, half of its tokens at random), and each is filled in
 `inpaint.draws` times. Image index = (draw, mask, held-out image), the last running fastest; masks and noise follow from seed and

@@ -1,4 +1,4 @@
-"""Stage `showcase`: what the flexible order is for, and whether the model only repeats its training images.
+"""Stage `showcase`: pictures of what a free order is for, and the nearest training images: does the model only repeat them?
 
 The same image grown in random, raster and centre-out order; parts of real images filled in; the nearest training images of a
 few samples, in the features of the classifier that judges them.

@@ -7,6 +7,7 @@ import pytest
 
 from marval.pipeline.graph import graph_of
 from marval.pipeline.preset import load_preset
+from marval.plan.command import plan
 from marval.plan.hardware import ANCHOR, CARDS, Hardware, Job, wall_seconds
 from marval.plan.needs import Estimator
 
@@ -40,6 +41,20 @@ def test_a_fresh_preset_is_all_to_run(fresh):
     total = shown.splitlines()[-1]
     assert re.match(r"Total: 33 stages, [\d.]+ [GT]FLOP", total)
     assert total.endswith("start: make reproduce PRESET=smoke")
+
+
+@pytest.mark.slow
+def test_a_folder_that_nobody_has_counted_yet(root, tmp_path, monkeypatch):
+    for name in ("dvc.yaml", "workflow"):
+        (tmp_path / name).symlink_to(root / name)
+    monkeypatch.chdir(tmp_path)
+    shown = plan(["custom"], Hardware("4090"))
+    assert "data/custom/train: training images" in shown
+    assert (
+        "Training images: not known before `prepare` has run; to encode them counts as nothing until then."
+        in shown
+    )
+    assert "what one 4090 reaches" in shown
 
 
 @pytest.mark.parametrize("gpu", CARDS)

@@ -63,7 +63,7 @@ class ImageFolder(FileSource):
             Missing(
                 path=self._root / "train",
                 what="training images, train/CLASS/IMAGE",
-                source="ImageNet: https://image-net.org, after registration",
+                source="your own; those of ImageNet: https://image-net.org, after registration",
                 remedy=f"link the folder of images, `{link}`, or change prepare.folder",
             )
         ]

@@ -231,13 +231,14 @@ def _halves_apart(a: Estimate, b: Estimate) -> tuple[Halves, ...] | None:
     if not a.halves or not b.halves or [h.id for h in a.halves] != [h.id for h in b.halves]:
         return None
     return tuple(
-        Halves(x.id, tuple(np.subtract(x.values, y.values).tolist()))
+        Halves(x.id, tuple(u - v for u, v in zip(x.values, y.values, strict=True)))
         for x, y in zip(a.halves, b.halves, strict=True)
     )
 
 
 def _spread(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1))
+    """nan where a value is not finite, as the logarithm of a distance that is not above zero."""
+    return float(np.std(values, ddof=1)) if np.isfinite(values).all() else math.nan
 
 
 def _upper_tail(x: float, degrees: float) -> float:

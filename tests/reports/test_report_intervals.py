@@ -82,6 +82,14 @@ def test_a_bias_of_halves_does_not_matter_to_a_ratio() -> None:
     assert (plain.low, plain.high) == pytest.approx((biased.low, biased.high))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("other", [[0.1, -0.2, 0.4], [0.1, 0.2, 0.4]])
+def test_a_distance_that_is_not_above_zero_on_some_half_has_no_interval_and_no_warning(other: list[float]) -> None:
+    result = ratio(with_halves(0.01, [0.3, -0.3, 0.1]), with_halves(0.05, other))
+    assert result.value == pytest.approx(0.2)
+    assert not result.has_interval
+
+
 def test_students_of_a_given_teacher_against_it() -> None:
     student = Estimate(2.0, 0, 9, (1.0, 2.0, 3.0), (0, 1, 2))
     teacher = with_halves(1.5, [1.0, 2.0, 1.5])  # sd 0.5

@@ -46,7 +46,7 @@ class Results:
         """Read `root` as results of `preset`; a missing folder is the user's mistake, an incomplete one is not."""
         if not root.is_dir():
             raise UserError(
-                f"{root} is missing: run `snakemake` for the preset {preset}, or name the folder with --results"
+                f"{root} is missing: run `make reproduce PRESET={preset}` first, or give the folder that has the results"
             )
         results = cls(root.resolve(), preset)
         results.settings = results.read(results.root / "settings.json", read_settings) or {}

@@ -43,6 +43,17 @@ def test_comparison_without_a_report_is_the_users_error(compared: Path, tmp_path
     assert main(["compare", str(tmp_path / "a"), str(compared / "b"), "-o", str(tmp_path / "c.html")]) == 2
 
 
+def test_a_missing_folder_is_named_with_what_makes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["compare", str(tmp_path / "digits"), str(tmp_path / "b"), "-o", str(tmp_path / "c.html")]) == 2
+    )
+    said = capsys.readouterr().err
+    assert "make reproduce PRESET=digits" in said
+    assert "--results" not in said  # an option of other commands
+
+
 def test_damaged_claims_are_the_users_error(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a/claims.json").write_text("[")

@@ -84,7 +84,9 @@ def test_a_bias_of_halves_does_not_matter_to_a_ratio() -> None:
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("other", [[0.1, -0.2, 0.4], [0.1, 0.2, 0.4]])
-def test_a_distance_that_is_not_above_zero_on_some_half_has_no_interval_and_no_warning(other: list[float]) -> None:
+def test_a_distance_that_is_not_above_zero_on_some_half_has_no_interval_and_no_warning(
+    other: list[float],
+) -> None:
     result = ratio(with_halves(0.01, [0.3, -0.3, 0.1]), with_halves(0.05, other))
     assert result.value == pytest.approx(0.2)
     assert not result.has_interval

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,14 +25,15 @@ def main(arguments):
             print("cwd", os.getcwd(), "value", os.environ["VALUE"], flush=True)
             print("complaint", file=sys.stderr, flush=True)
             return int(arguments[1])
-        case "wait":
+        case "wait" | "interrupted":
             try:
                 print("pid", os.getpid(), flush=True)
                 signal.pause()
             except KeyboardInterrupt:
                 return 130
         case "dies of sigterm":
-            return int(signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
+            ready = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+            return int(not ready)
         case "crash":
             raise RuntimeError("a bug")
     return 0
@@ -48,10 +49,16 @@ with subprocess.Popen([sys.executable, "-c", *sys.argv[1:]]) as server:
     import os
     os._exit(0)
 """
-CLIENT = (
-    "import sys; from marval.processes import warm; "
-    "status = warm.delegate(sys.argv[1:]); sys.exit(99 if status is None else status)"
-)
+CLIENT = """
+import signal, socket, sys
+from marval.processes import warm
+
+if sys.argv[1] == "interrupted":
+    send = socket.send_fds
+    socket.send_fds = lambda *request: signal.raise_signal(int(sys.argv[2])) or send(*request)
+status = warm.delegate(sys.argv[1:])
+sys.exit(99 if status is None else status)
+"""
 
 
 @pytest.fixture
@@ -74,10 +81,10 @@ def client(tmp_path, monkeypatch):
         yield start
 
 
-@pytest.fixture
-def served(client):
-    """The server, which answers the clients."""
-    command = [sys.executable, "-c", SERVER, os.environ["MARVAL_WARM"]]
+@contextmanager
+def serving(script):
+    """A server, which answers the clients."""
+    command = [sys.executable, "-c", script, os.environ["MARVAL_WARM"]]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None
@@ -87,9 +94,18 @@ def served(client):
             server.kill()
 
 
+@pytest.fixture
+def served(client):
+    with serving(SERVER) as server:
+        yield server
+
+
 def await_end(pid):
     """Nothing is timed here: the limit is for what would hang."""
-    watch = os.pidfd_open(pid)
+    try:
+        watch = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
     try:
         assert select.select([watch], [], [], 300)[0], f"process {pid} is still running"
     finally:
@@ -112,6 +128,20 @@ def test_interrupt_reaches_the_child(served, client, number):
     assert process.stdout.readline().startswith("pid")
     process.send_signal(number)
     assert process.wait() == 130
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_of_a_client_that_is_still_asking_reaches_the_child(served, client, number):
+    assert client("interrupted", str(int(number))).wait() == 130
+
+
+def test_interrupt_of_a_child_that_is_not_ready_yet_ends_it(client):
+    """The server's own fork gets it before it has its handlers."""
+    early = "def main(arguments):\n    signal.pause()\n\nfork = os.fork\nos.fork = lambda: fork() or signal.raise_signal(signal.SIGINT) or 0\n"
+    with serving(SERVER.replace("warm._preload", early + "warm._preload")):
+        process = client("status", "0")
+        await_end(process.pid)
+        assert process.wait() == 130
 
 
 def test_sigterm_is_for_the_stages(served, client):

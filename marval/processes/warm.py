@@ -24,9 +24,8 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import NoReturn
-
-from marval.processes import sigterm
 
 VARIABLE = "MARVAL_WARM"
 PACKAGES = (
@@ -45,6 +44,7 @@ HEAVY = (
     "ImageReward.ImageReward",
     "torch_fidelity",
 )
+ENDING = (signal.SIGINT, signal.SIGTERM)
 INTERRUPT = b"interrupt"
 PARENT_CHECK_SECONDS = 2.0
 HEADER_BYTES = 4  # the length of a request, before it
@@ -66,23 +66,25 @@ def delegate(arguments: Sequence[str]) -> int | None:
             {"arguments": list(arguments), "cwd": os.getcwd(), "environment": dict(os.environ)}
         ).encode()
         header = len(request).to_bytes(HEADER_BYTES, "big")
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # until there is a child to pass them on to
         socket.send_fds(connection, [header], [0, 1, 2])
         connection.sendall(request)
         return _await_status(connection)
 
 
 def _await_status(connection: socket.socket) -> int:
-    sigterm.take_as_ctrl_c()
-    while True:
-        try:
-            status = connection.recv(16)
-        except KeyboardInterrupt:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        with contextlib.suppress(OSError):  # the warm process has ended, as is told below
             connection.sendall(INTERRUPT)
-            continue
-        if status:
-            return int(status)
-        sys.stderr.write("marval: error: the warm process ended unexpectedly: run the same command again\n")
-        return 1
+
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as SIGINT is in a script's background
+            signal.signal(number, interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+    if status := connection.recv(16):
+        return int(status)
+    sys.stderr.write("marval: error: the warm process ended unexpectedly: run the same command again\n")
+    return 1
 
 
 def serve(path: Path, main: Main, parent: int) -> NoReturn:
@@ -96,9 +98,9 @@ def serve(path: Path, main: Main, parent: int) -> NoReturn:
 
     if not is_wanted_still():
         os._exit(0)
-    # a terminal's Ctrl-C is for the stages, and so is what a cluster sends to all processes of a job
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # a terminal's Ctrl-C is for the stages, and so is what a cluster sends to all processes of a job; blocked and not ignored,
+    # since a child is to take what it gets before it is ready for it
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener, selectors.DefaultSelector() as selector:
@@ -185,7 +187,7 @@ def _receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
     """A client's request and its three streams; None from one that was killed before it had said all."""
     header, streams, _, _ = socket.recv_fds(connection, HEADER_BYTES, 3)
     size, request = int.from_bytes(header, "big"), b""
-    while len(request) < size and (part := connection.recv(1 << 16)):
+    while len(request) < size and (part := connection.recv(size - len(request))):
         request += part
     if request and len(request) == size:
         return request, streams
@@ -205,6 +207,8 @@ def _fork(request: bytes, streams: list[int], selector: selectors.BaseSelector, 
         for target, stream in enumerate(streams):
             os.dup2(stream, target)
         status = _child(json.loads(request), selector, main)
+    except KeyboardInterrupt:  # before `main` could take it
+        status = 128 + signal.SIGINT
     except BaseException:
         traceback.print_exc()
     finally:
@@ -222,5 +226,5 @@ def _child(request: dict, selector: selectors.BaseSelector, main: Main) -> int:
     del os.environ[VARIABLE]
     os.chdir(request["cwd"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     return main(request["arguments"])

@@ -41,6 +41,13 @@ def main(arguments):
 warm._preload = lambda _: print("ready", flush=True)  # called once the socket listens
 warm.serve(Path(sys.argv[1]), main, os.getppid())
 """
+EARLY = """
+def main(arguments):
+    signal.pause()
+
+fork = os.fork
+os.fork = lambda: fork() or signal.raise_signal(signal.SIGINT) or 0
+"""
 # starts the server, and ends with its own input
 PARENT = """
 import subprocess, sys
@@ -137,8 +144,7 @@ def test_interrupt_of_a_client_that_is_still_asking_reaches_the_child(served, cl
 
 def test_interrupt_of_a_child_that_is_not_ready_yet_ends_it(client):
     """The server's own fork gets it before it has its handlers."""
-    early = "def main(arguments):\n    signal.pause()\n\nfork = os.fork\nos.fork = lambda: fork() or signal.raise_signal(signal.SIGINT) or 0\n"
-    with serving(SERVER.replace("warm._preload", early + "warm._preload")):
+    with serving(SERVER.replace("warm._preload", EARLY + "warm._preload")):
         process = client("status", "0")
         await_end(process.pid)
         assert process.wait() == 130

@@ -56,7 +56,7 @@ class DistillBatch:
 
     images: MaskedBatch
     start: Tensor  # (T, C), the student's noise
-    auxiliary: list[Levels]  # for each update of the auxiliary network
+    auxiliary: list[Levels]  # for each update of the auxiliary network, of each token as often as the settings say
     student: Levels
     second: Tensor  # (T, C), noise of a second sample of the student for each condition
     alone: bool  # whether the student's graph may be kept from the first update to the last
@@ -129,7 +129,9 @@ class DistillMethod:
         count, channels = images.masked_count, self.student.config.channels
         start = share.randn(share.total, count, channels).flatten(0, 1)
         low, high = self.config.t_low, self.config.t_high
-        *auxiliary, student = (draw_levels(share, count, channels, low, high) for _ in self.updates)
+        repeats = self.config.auxiliary_levels
+        auxiliary = [draw_levels(share, count, channels, low, high, repeats) for _ in self.auxiliary_updates]
+        student = draw_levels(share, count, channels, low, high)
         second = share.randn(share.total, count, channels).flatten(0, 1)
         return DistillBatch(
             images, start, auxiliary, student, second, share.alone, self.generate, self.teacher_conditions
@@ -137,7 +139,7 @@ class DistillMethod:
 
     def generate(self, images: MaskedBatch, start: Tensor) -> StudentSamples:
         """All masked tokens at once, in one evaluation of the student's head."""
-        z = _conditions(self.student, images, self.student.class_condition(images.labels))
+        z = images.conditions(self.student, self.student.class_condition(images.labels))
         return StudentSamples(self.one_step(z, start), z)
 
     def one_step(self, z: Tensor, start: Tensor) -> Tensor:
@@ -154,14 +156,14 @@ class DistillMethod:
             self.teacher.class_condition(images.labels),
             self.teacher.null_condition(len(images.labels)),
         )
-        with_class, without = (_conditions(self.teacher, images, embedding) for embedding in embeddings)
+        with_class, without = (images.conditions(self.teacher, embedding) for embedding in embeddings)
         return with_class, without
 
     def auxiliary_noise(self, batch: DistillBatch, x_t: Tensor, t: Tensor) -> Tensor:
         """The auxiliary network's prediction `(T, C)`."""
         network = self.auxiliary
         if isinstance(network, MAR):
-            z = _conditions(network, batch.images, network.class_condition(batch.images.labels))
+            z = batch.images.conditions(network, network.class_condition(batch.images.labels))
             return _noise(network.head, x_t, embed_times(network.head, t), z)
         assert isinstance(network, DenoisingHead)
         of_teacher = self.variant.auxiliary_context == "teacher"
@@ -171,7 +173,8 @@ class DistillMethod:
     def auxiliary_loss(self, batch: DistillBatch, number: int = 0) -> dict[str, Tensor]:
         self.auxiliary.requires_grad_(True)
         levels = batch.auxiliary[number]
-        x_t = levels.diffuse(batch.samples.x0.detach(), self.schedule)
+        x0 = batch.samples.x0.detach().repeat(self.config.auxiliary_levels, 1)
+        x_t = levels.diffuse(x0, self.schedule)
         prediction = self.auxiliary_noise(batch, x_t, levels.t)
         return {"loss_auxiliary": denoising_loss(prediction, levels.noise)}
 
@@ -236,11 +239,10 @@ class StudentScores:
         return self.batch.images.masked_rows(self.batch.images.tokens)
 
 
-def _conditions(model: MAR, images: MaskedBatch, embedding: Tensor) -> Tensor:
-    """`(T, D)` of the masked tokens."""
-    return images.masked_rows(model(images.tokens, images.masked, embedding, images.masked_count))
-
-
 def _noise(head: DenoisingHead, x_t: Tensor, time: Tensor, z: Tensor) -> Tensor:
-    """The head's noise prediction `(T, C)`, from embedded times, in full precision: the losses take differences of these."""
-    return head.forward_embedded(x_t, time, head.cond_embed(z))[..., : head.channels].float()
+    """The head's noise prediction of x_t, `(R T, C)`, for conditions `(T, D)`, each of which stands for R noise levels.
+
+    From embedded times, and in full precision: the losses take differences of these.
+    """
+    condition = head.cond_embed(z).repeat(len(x_t) // len(z), 1)  # computed once for all levels
+    return head.forward_embedded(x_t, time, condition)[..., : head.channels].float()

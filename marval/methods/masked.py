@@ -16,6 +16,7 @@ from marval.batches import Share
 from marval.masking.law import MaskingLaw
 from marval.masking.orders import first_masked, random_orders
 from marval.models.head import DenoisingHead
+from marval.models.mar import MAR
 from marval.models.tokenizer import tokens_from_moments
 from marval.models.transformer import gather_positions, sorted_positions
 from marval.noise import TRAINING_STEPS
@@ -42,6 +43,10 @@ class MaskedBatch:
     def masked_rows(self, x_BND: Tensor) -> Tensor:
         """Rows of the masked positions of all images, `(B M, D)`."""
         return gather_positions(x_BND, self.positions()).flatten(0, 1)
+
+    def conditions(self, model: MAR, embedding: Tensor) -> Tensor:
+        """z `(B M, D)` of the masked positions of all images, for class embeddings `(B, D)`."""
+        return model.masked_conditions(self.tokens, self.masked, embedding, self.masked_count).flatten(0, 1)
 
 
 def rows_of(data: LatentBatches, share: Share) -> Tensor:

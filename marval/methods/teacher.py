@@ -60,7 +60,7 @@ class TeacherMethod:
     def loss(self, batch: TeacherBatch) -> dict[str, Tensor]:
         images, levels, head = batch.images, batch.levels, self.model.head
         condition = self.model.class_condition(images.labels, batch.dropped)
-        z = images.masked_rows(self.model(images.tokens, images.masked, condition, images.masked_count))
+        z = images.conditions(self.model, condition)
         repeats = self.config.diffusion_batch_mul
         x0 = images.masked_rows(images.tokens).repeat(repeats, 1)
         x_t = levels.diffuse(x0, self.schedule)

@@ -92,3 +92,25 @@ class MAR(nn.Module):
         """z `(B, N, D)`; `masked` is true where a token is unknown, at `masked_count` positions of every image."""
         known = sorted_positions(masked_BN.logical_not(), self.config.tokens - masked_count)
         return self.decode(self.encode(tokens_BNC, known, condition_BD), known)
+
+    def masked_conditions(
+        self, tokens_BNC: Tensor, masked_BN: Tensor, condition_BD: Tensor, masked_count: int
+    ) -> Tensor:
+        """z of the masked positions alone, ascending, `(B, M, D)`: these rows of `forward`, up to rounding, for less.
+
+        The decoder sees buffer, known and masked positions in this order, which attention does not mind, and its last block
+        computes the masked ones only.
+        """
+        buffer, batch = self.config.buffer_tokens, len(tokens_BNC)
+        order = torch.argsort(masked_BN.to(torch.uint8), dim=1, stable=True)
+        known, masked = order.split([self.config.tokens - masked_count, masked_count], dim=1)
+        x = self.decoder_embed(self.encode(tokens_BNC, known, condition_BD))
+        first = x.shape[1]
+        of_buffer, of_tokens = self.decoder_pos_embed_learned.expand(batch, -1, -1).tensor_split([buffer], dim=1)
+        x = torch.cat([x, self.mask_token.to(x.dtype).expand(batch, masked_count, -1)], dim=1)
+        x = x + torch.cat([of_buffer, gather_positions(of_tokens, order)], dim=1)
+        *blocks, last = self.decoder_blocks
+        for block in blocks:
+            x = block(x)
+        z = self.decoder_norm(last(x, first))
+        return z + gather_positions(self.diffusion_pos_embed_learned.expand(batch, -1, -1), masked)

@@ -21,14 +21,24 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.proj = nn.Linear(width, width)
 
-    def forward(self, x_BLD: Tensor) -> Tensor:
-        batch, length, width = x_BLD.shape
-        qkv = self.qkv(x_BLD).view(batch, length, 3, self.heads, width // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+    def forward(self, x_BLD: Tensor, first: int = 0) -> Tensor:
+        """Of the rows from `first` on, which look at all rows."""
+        q, k, v = self._split(x_BLD, self.qkv.weight, self.qkv.bias) if first == 0 else self._from(x_BLD, first)
         dropout = self.dropout if self.training else 0.0
         out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        out = self.proj(out.transpose(1, 2).reshape(batch, length, width))
+        out = self.proj(out.transpose(1, 2).flatten(2))
         return F.dropout(out, self.dropout, self.training)
+
+    def _from(self, x_BLD: Tensor, first: int) -> tuple[Tensor, ...]:
+        parts = [x_BLD.shape[-1], 2 * x_BLD.shape[-1]]
+        (of_query, of_others), (bias, others) = self.qkv.weight.split(parts), self.qkv.bias.split(parts)
+        return *self._split(x_BLD[:, first:], of_query, bias), *self._split(x_BLD, of_others, others)
+
+    def _split(self, x_BLD: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+        """The products that the rows of `weight` stand for, each `(B, heads, L, D / heads)`."""
+        batch, length, width = x_BLD.shape
+        products = F.linear(x_BLD, weight, bias).view(batch, length, -1, self.heads, width // self.heads)
+        return products.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 class Mlp(nn.Module):
@@ -46,7 +56,7 @@ class Mlp(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); of all rows, or of those from `first` on."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
@@ -56,13 +66,13 @@ class Block(nn.Module):
         self.norm2 = nn.LayerNorm(width, eps=NORM_EPS)
         self.mlp = Mlp(width, dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
         if self.checkpointed and torch.is_grad_enabled():
-            return checkpoint(self._forward, x, use_reentrant=False)
-        return self._forward(x)
+            return checkpoint(self._forward, x, first, use_reentrant=False)
+        return self._forward(x, first)
 
-    def _forward(self, x: Tensor) -> Tensor:
-        x = x + self.attn(self.norm1(x))
+    def _forward(self, x: Tensor, first: int) -> Tensor:
+        x = x[:, first:] + self.attn(self.norm1(x), first)
         return x + self.mlp(self.norm2(x))
 
 

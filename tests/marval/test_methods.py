@@ -7,9 +7,10 @@ from pydantic import ValidationError
 from marval.batches import Share
 from marval.data.latents import LatentBatches
 from marval.masking.law import MaskingLaw
+from marval.masking.orders import first_masked, random_orders
 from marval.methods.activation_checkpointing import image_by_image
 from marval.methods.distillation import DistillMethod, StudentScores
-from marval.methods.masked import draw_masked
+from marval.methods.masked import Levels, MaskedBatch, draw_masked
 from marval.methods.reinforcement import ReinforceMethod
 from marval.methods.settings import (
     DistillTraining,
@@ -23,7 +24,7 @@ from marval.methods.teacher import TeacherMethod
 from marval.methods.tokenizer import TokenizerMethod
 from marval.models.mar import MAR
 from marval.models.settings import MARConfig, TokenizerConfig
-from marval.models.tokenizer import Tokenizer, build_autoencoder
+from marval.models.tokenizer import Tokenizer, build_autoencoder, tokens_from_moments
 from marval.noise.schedule import NoiseSchedule
 from marval.objectives.gsim import denoising_loss
 from marval.training.checkpoints import CheckpointStore
@@ -88,6 +89,42 @@ def test_masked_batches_hide_what_they_say(data):
     rows = batch.masked_rows(batch.tokens).view(8, batch.masked_count, 2)
     for image in range(8):
         assert torch.equal(rows[image], batch.tokens[image, batch.masked[image]])
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_conditions_of_masked_positions_are_those_of_all_positions(data, tiny_mar, count):
+    """Values and gradients; 9: nothing is known, as in the first AR step."""
+    torch.manual_seed(3)
+    tokens = tokens_from_moments(data.moments(torch.arange(8)), torch.randn(8, 2, 3, 3))
+    batch = MaskedBatch(tokens, data.labels[:8], first_masked(random_orders(torch.rand(8, 9)), count), count)
+    embedding = tiny_mar.class_condition(batch.labels)
+    expected = batch.masked_rows(tiny_mar(batch.tokens, batch.masked, embedding, count))
+    found = batch.conditions(tiny_mar, embedding)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    named = [(name, p) for name, p in tiny_mar.named_parameters() if not name.startswith("head")]
+    weights = torch.randn_like(expected)
+    gradients = (
+        torch.autograd.grad((z * weights).sum(), [p for _, p in named], retain_graph=True, allow_unused=True)
+        for z in (found, expected)
+    )
+    for (name, parameter), one, other in zip(named, *gradients, strict=True):
+        ours, theirs = (torch.zeros_like(parameter) if g is None else g for g in (one, other))
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4, msg=lambda words, n=name: f"{n}: {words}")
+
+
+def test_noise_levels_of_an_auxiliary_update_are_drawn_anew_for_each_sample(data, tiny_mar):
+    """The loss over two levels is the mean of the losses at each."""
+    training = distill_training(auxiliary_levels=2)
+    method = DistillMethod(training, DistillVariant(guidance=1.2), tiny_mar, data, ONE_STEP_T)
+    batch = method.draw(Share.whole(16))
+    levels = batch.auxiliary[0]
+    count = len(batch.samples.x0)
+    assert len(levels.t) == 2 * count
+    both = method.auxiliary_loss(batch)["loss_auxiliary"]
+    method.config = distill_training()
+    for half in (slice(None, count), slice(count, None)):
+        batch.auxiliary[0] = Levels(levels.t[half], levels.noise[half])
+        torch.testing.assert_close(method.auxiliary_loss(batch)["loss_auxiliary"], both[half])
 
 
 @pytest.mark.parametrize(
@@ -199,8 +236,8 @@ def test_what_both_updates_need_is_computed_once(data, tiny_mar, tmp_path, micro
     method = DistillMethod(distill_training(), DistillVariant(guidance=1.2), tiny_mar, data, ONE_STEP_T)
     passes = {"teacher": [], "student": []}
     for name, seen in passes.items():
-        network = getattr(method, name)
-        network.register_forward_hook(lambda *args, seen=seen: seen.append(args[2].requires_grad))
+        norm = getattr(method, name).decoder_norm  # the last module that a pass goes through
+        norm.register_forward_hook(lambda *args, seen=seen: seen.append(args[2].requires_grad))
     fit(method, 1, 0, CheckpointStore(tmp_path), "test", log_every=1, scale=scale)
     pieces = 1 if micro_batch is None else method.batch // micro_batch
     assert passes["teacher"] == [False] * 2 * pieces

@@ -56,7 +56,9 @@ class DistillBatch:
 
     images: MaskedBatch
     start: Tensor  # (T, C), the student's noise
-    auxiliary: list[Levels]  # for each update of the auxiliary network, of each token as often as the settings say
+    auxiliary: list[
+        Levels
+    ]  # for each update of the auxiliary network, of each token as often as the settings say
     student: Levels
     second: Tensor  # (T, C), noise of a second sample of the student for each condition
     alone: bool  # whether the student's graph may be kept from the first update to the last

@@ -67,7 +67,10 @@ class DistillTraining(Config):
         1, gt=0, le=20, description="of the auxiliary network, for each of the student's"
     )
     auxiliary_levels: int = Field(
-        1, gt=0, le=20, description="noise levels drawn for each of the student's samples, for an update of it"
+        1,
+        gt=0,
+        le=20,
+        description="noise levels drawn for each of the student's samples, for an update of it",
     )
     snapshots: int = Field(4, gt=0, description=SNAPSHOTS)
     scale: Scale = Scale()

@@ -106,7 +106,9 @@ class MAR(nn.Module):
         known, masked = order.split([self.config.tokens - masked_count, masked_count], dim=1)
         x = self.decoder_embed(self.encode(tokens_BNC, known, condition_BD))
         first = x.shape[1]
-        of_buffer, of_tokens = self.decoder_pos_embed_learned.expand(batch, -1, -1).tensor_split([buffer], dim=1)
+        of_buffer, of_tokens = self.decoder_pos_embed_learned.expand(batch, -1, -1).tensor_split(
+            [buffer], dim=1
+        )
         x = torch.cat([x, self.mask_token.to(x.dtype).expand(batch, masked_count, -1)], dim=1)
         x = x + torch.cat([of_buffer, gather_positions(of_tokens, order)], dim=1)
         *blocks, last = self.decoder_blocks

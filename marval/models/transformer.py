@@ -23,7 +23,9 @@ class Attention(nn.Module):
 
     def forward(self, x_BLD: Tensor, first: int = 0) -> Tensor:
         """Of the rows from `first` on, which look at all rows."""
-        q, k, v = self._split(x_BLD, self.qkv.weight, self.qkv.bias) if first == 0 else self._from(x_BLD, first)
+        q, k, v = (
+            self._split(x_BLD, self.qkv.weight, self.qkv.bias) if first == 0 else self._from(x_BLD, first)
+        )
         dropout = self.dropout if self.training else 0.0
         out = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
         out = self.proj(out.transpose(1, 2).flatten(2))

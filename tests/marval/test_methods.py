@@ -109,7 +109,9 @@ def test_conditions_of_masked_positions_are_those_of_all_positions(data, tiny_ma
     )
     for (name, parameter), one, other in zip(named, *gradients, strict=True):
         ours, theirs = (torch.zeros_like(parameter) if g is None else g for g in (one, other))
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4, msg=lambda words, n=name: f"{n}: {words}")
+        torch.testing.assert_close(
+            ours, theirs, rtol=1e-4, atol=1e-4, msg=lambda words, n=name: f"{n}: {words}"
+        )
 
 
 def test_noise_levels_of_an_auxiliary_update_are_drawn_anew_for_each_sample(data, tiny_mar):

@@ -2,8 +2,9 @@
 
 The student is a copy of the teacher whose head is evaluated once, at a fixed noise level, and converted to x0. The auxiliary
 score network, where the objective has one, is a copy of the teacher's head that is trained on the student's samples; its context
-is the frozen teacher's condition z (or the student's own, or that of a transformer that is trained with it). At each step one
-real batch is masked and all masked tokens are generated at once; the auxiliary network is updated first, on the same samples.
+is the frozen teacher's condition z (or the student's own, or that of a decoder or a whole transformer that is trained with it).
+At each step one real batch is masked and all masked tokens are generated at once; the auxiliary network is updated first, on the
+same samples.
 """
 
 from __future__ import annotations
@@ -56,19 +57,24 @@ class DistillBatch:
 
     images: MaskedBatch
     start: Tensor  # (T, C), the student's noise
-    auxiliary: list[
-        Levels
-    ]  # for each update of the auxiliary network, of each token as often as the settings say
+    auxiliary: list[Levels]  # for each update of the auxiliary network
     student: Levels
     second: Tensor  # (T, C), noise of a second sample of the student for each condition
     alone: bool  # whether the student's graph may be kept from the first update to the last
     generate: Callable[[MaskedBatch, Tensor], StudentSamples]
-    conditions: Callable[[MaskedBatch], tuple[Tensor, Tensor]]
+    encode: Callable[[MaskedBatch], tuple[Tensor, Tensor]]
+    decode: Callable[[MaskedBatch, Tensor], Tensor]
+
+    @cached_property
+    def encoded(self) -> tuple[Tensor, Tensor]:
+        """What the teacher's encoder makes of the known tokens, with and without class."""
+        return self.encode(self.images)
 
     @cached_property
     def teacher(self) -> tuple[Tensor, Tensor]:
         """The teacher's conditions `(T, D)`, with and without class."""
-        return self.conditions(self.images)
+        with_class, without = (self.decode(self.images, encoded) for encoded in self.encoded)
+        return with_class, without
 
     @cached_property
     def samples(self) -> StudentSamples:
@@ -104,10 +110,15 @@ class DistillMethod:
         self.student = (student or copy.deepcopy(teacher)).requires_grad_(variant.trained == "whole")
         self.student.head.requires_grad_(True)
         checkpoint_blocks(self.student, config.scale.activation_checkpointing)
-        whole = variant.auxiliary == "whole"
-        self.auxiliary: nn.Module = copy.deepcopy(teacher if whole else teacher.head).requires_grad_(True)
+        head_alone = variant.auxiliary == "head"
+        self.auxiliary: nn.Module = copy.deepcopy(teacher.head if head_alone else teacher).requires_grad_(
+            True
+        )
         if isinstance(self.auxiliary, MAR):
             checkpoint_blocks(self.auxiliary, config.scale.activation_checkpointing)
+            if variant.auxiliary == "decoder":
+                self.auxiliary.freeze_encoder()
+        self.auxiliary_weights = [p for p in self.auxiliary.parameters() if p.requires_grad]
         self.average: AveragedModel = averaged(self.student, config.ema)
         self.ema = {"student": (self.average, self.student)}
         optimiser, settings = build_optimiser(self.auxiliary, config.auxiliary), config.auxiliary
@@ -131,12 +142,18 @@ class DistillMethod:
         count, channels = images.masked_count, self.student.config.channels
         start = share.randn(share.total, count, channels).flatten(0, 1)
         low, high = self.config.t_low, self.config.t_high
-        repeats = self.config.auxiliary_levels
-        auxiliary = [draw_levels(share, count, channels, low, high, repeats) for _ in self.auxiliary_updates]
-        student = draw_levels(share, count, channels, low, high)
+        *auxiliary, student = (draw_levels(share, count, channels, low, high) for _ in self.updates)
         second = share.randn(share.total, count, channels).flatten(0, 1)
         return DistillBatch(
-            images, start, auxiliary, student, second, share.alone, self.generate, self.teacher_conditions
+            images,
+            start,
+            auxiliary,
+            student,
+            second,
+            share.alone,
+            self.generate,
+            self.teacher_encoded,
+            self.teacher_decoded,
         )
 
     def generate(self, images: MaskedBatch, start: Tensor) -> StudentSamples:
@@ -152,36 +169,46 @@ class DistillMethod:
         return x0_from_noise(start, noise, self.schedule.alpha[t], self.schedule.sigma[t])
 
     @torch.no_grad()
-    def teacher_conditions(self, images: MaskedBatch) -> tuple[Tensor, Tensor]:
-        """Of all masked tokens `(T, D)`, with and without class."""
-        embeddings = (
-            self.teacher.class_condition(images.labels),
-            self.teacher.null_condition(len(images.labels)),
-        )
-        with_class, without = (images.conditions(self.teacher, embedding) for embedding in embeddings)
-        return with_class, without
+    def teacher_encoded(self, images: MaskedBatch) -> tuple[Tensor, Tensor]:
+        """The teacher's encoder output, with and without class."""
+        with_class = self.teacher.class_condition(images.labels)
+        without = self.teacher.null_condition(len(images.labels))
+        return images.encode(self.teacher, with_class), images.encode(self.teacher, without)
+
+    @torch.no_grad()
+    def teacher_decoded(self, images: MaskedBatch, encoded: Tensor) -> Tensor:
+        """The teacher's conditions of all masked tokens `(T, D)`."""
+        return images.decode(self.teacher, encoded)
 
     def auxiliary_noise(self, batch: DistillBatch, x_t: Tensor, t: Tensor) -> Tensor:
         """The auxiliary network's prediction `(T, C)`."""
         network = self.auxiliary
         if isinstance(network, MAR):
-            z = batch.images.conditions(network, network.class_condition(batch.images.labels))
+            z = batch.images.decode(network, self._auxiliary_encoded(network, batch))
             return _noise(network.head, x_t, embed_times(network.head, t), z)
         assert isinstance(network, DenoisingHead)
         of_teacher = self.variant.auxiliary_context == "teacher"
         z = batch.teacher[0] if of_teacher else batch.samples.z.detach()
         return _noise(network, x_t, embed_times(network, t), z)
 
+    def _auxiliary_encoded(self, network: MAR, batch: DistillBatch) -> Tensor:
+        if self.variant.auxiliary == "decoder":
+            return batch.encoded[0]
+        return batch.images.encode(network, network.class_condition(batch.images.labels))
+
+    def _train_auxiliary(self, trained: bool) -> None:
+        for parameter in self.auxiliary_weights:
+            parameter.requires_grad_(trained)
+
     def auxiliary_loss(self, batch: DistillBatch, number: int = 0) -> dict[str, Tensor]:
-        self.auxiliary.requires_grad_(True)
+        self._train_auxiliary(True)
         levels = batch.auxiliary[number]
-        x0 = batch.samples.x0.detach().repeat(self.config.auxiliary_levels, 1)
-        x_t = levels.diffuse(x0, self.schedule)
+        x_t = levels.diffuse(batch.samples.x0.detach(), self.schedule)
         prediction = self.auxiliary_noise(batch, x_t, levels.t)
         return {"loss_auxiliary": denoising_loss(prediction, levels.noise)}
 
     def student_loss(self, batch: DistillBatch) -> dict[str, Tensor]:
-        self.auxiliary.requires_grad_(False)
+        self._train_auxiliary(False)
         return self.objective.terms(StudentScores(self, batch), self.variant.distance)
 
 

@@ -6,6 +6,7 @@ All that is random is drawn here, before any network runs, for the whole batch o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ from marval.masking.orders import first_masked, random_orders
 from marval.models.head import DenoisingHead
 from marval.models.mar import MAR
 from marval.models.tokenizer import tokens_from_moments
-from marval.models.transformer import gather_positions, sorted_positions
+from marval.models.transformer import gather_positions
 from marval.noise import TRAINING_STEPS
 from marval.noise.conversions import diffuse
 from marval.noise.schedule import NoiseSchedule
@@ -36,17 +37,26 @@ class MaskedBatch:
     masked: Tensor  # (B, N) bool
     masked_count: int  # M
 
-    def positions(self) -> Tensor:
-        """Ascending masked positions `(B, M)`."""
-        return sorted_positions(self.masked, self.masked_count)
+    @cached_property
+    def order(self) -> Tensor:
+        """Positions `(B, N)`: the known ones, then the masked ones, both ascending."""
+        return torch.argsort(self.masked.to(torch.uint8), dim=1, stable=True)
 
     def masked_rows(self, x_BND: Tensor) -> Tensor:
         """Rows of the masked positions of all images, `(B M, D)`."""
-        return gather_positions(x_BND, self.positions()).flatten(0, 1)
+        return gather_positions(x_BND, self.order[:, -self.masked_count :]).flatten(0, 1)
+
+    def encode(self, model: MAR, embedding: Tensor) -> Tensor:
+        """What `model` makes of the known tokens, for class embeddings `(B, D)`."""
+        return model.encode(self.tokens, self.order[:, : -self.masked_count], embedding)
+
+    def decode(self, model: MAR, encoded: Tensor) -> Tensor:
+        """z `(B M, D)` of the masked positions of all images."""
+        return model.decode_masked(encoded, self.order).flatten(0, 1)
 
     def conditions(self, model: MAR, embedding: Tensor) -> Tensor:
         """z `(B M, D)` of the masked positions of all images, for class embeddings `(B, D)`."""
-        return model.masked_conditions(self.tokens, self.masked, embedding, self.masked_count).flatten(0, 1)
+        return self.decode(model, self.encode(model, embedding))
 
 
 def rows_of(data: LatentBatches, share: Share) -> Tensor:

@@ -66,12 +66,6 @@ class DistillTraining(Config):
     auxiliary_updates: int = Field(
         1, gt=0, le=20, description="of the auxiliary network, for each of the student's"
     )
-    auxiliary_levels: int = Field(
-        1,
-        gt=0,
-        le=20,
-        description="noise levels drawn for each of the student's samples, for an update of it",
-    )
     snapshots: int = Field(4, gt=0, description=SNAPSHOTS)
     scale: Scale = Scale()
     threads: int = Field(1, gt=0)
@@ -89,8 +83,9 @@ class DistillVariant(Config):
     guidance: float = Field(ge=0, le=20, description="w of the teacher's score, scale convention")
     distance: Distance = Distance.PSEUDO_HUBER
     objective: str = Field("gsim", description="the loss: a name in objectives.registry")
-    auxiliary: Literal["head", "whole"] = Field(
-        "head", description="whole: the auxiliary network has a transformer of its own as well"
+    auxiliary: Literal["head", "decoder", "whole"] = Field(
+        "head",
+        description="decoder: the auxiliary network has a decoder of its own as well, behind the teacher's encoder; whole: both",
     )
     auxiliary_context: Literal["teacher", "student"] = Field(
         "teacher", description="whose conditions an auxiliary head has"
@@ -100,9 +95,9 @@ class DistillVariant(Config):
 
     @model_validator(mode="after")
     def _one_context(self) -> DistillVariant:
-        if self.auxiliary == "whole" and self.auxiliary_context == "student":
+        if self.auxiliary != "head" and self.auxiliary_context == "student":
             raise ValueError(
-                "auxiliary is whole, which has conditions of its own: leave out auxiliary_context"
+                f"auxiliary is {self.auxiliary}, which has conditions of its own: leave out auxiliary_context"
             )
         return self
 

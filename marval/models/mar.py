@@ -22,6 +22,8 @@ from marval.models.transformer import (
     sorted_positions,
 )
 
+ENCODER = ("class_emb", "fake_latent", "z_proj", "encoder_")
+
 
 class MAR(nn.Module):
     """Transformer and head. Attribute names are the checkpoint's, except `head`, which MAR calls `diffloss.net`."""
@@ -93,26 +95,28 @@ class MAR(nn.Module):
         known = sorted_positions(masked_BN.logical_not(), self.config.tokens - masked_count)
         return self.decode(self.encode(tokens_BNC, known, condition_BD), known)
 
-    def masked_conditions(
-        self, tokens_BNC: Tensor, masked_BN: Tensor, condition_BD: Tensor, masked_count: int
-    ) -> Tensor:
-        """z of the masked positions alone, ascending, `(B, M, D)`: these rows of `forward`, up to rounding, for less.
+    def decode_masked(self, encoded: Tensor, order_BN: Tensor) -> Tensor:
+        """z of the masked positions alone, `(B, M, D)`: these rows of `decode`, up to rounding, for less.
 
-        The decoder sees buffer, known and masked positions in this order, which attention does not mind, and its last block
-        computes the masked ones only.
+        `order`: the positions that were encoded, then the masked ones. The decoder sees the buffer and then all positions in this
+        order, which attention does not mind, and its last block computes the masked ones only.
         """
-        buffer, batch = self.config.buffer_tokens, len(tokens_BNC)
-        order = torch.argsort(masked_BN.to(torch.uint8), dim=1, stable=True)
-        known, masked = order.split([self.config.tokens - masked_count, masked_count], dim=1)
-        x = self.decoder_embed(self.encode(tokens_BNC, known, condition_BD))
-        first = x.shape[1]
+        buffer, (batch, known) = self.config.buffer_tokens, encoded.shape[:2]
+        masked = order_BN[:, known - buffer :]
         of_buffer, of_tokens = self.decoder_pos_embed_learned.expand(batch, -1, -1).tensor_split(
             [buffer], dim=1
         )
-        x = torch.cat([x, self.mask_token.to(x.dtype).expand(batch, masked_count, -1)], dim=1)
-        x = x + torch.cat([of_buffer, gather_positions(of_tokens, order)], dim=1)
+        x = self.decoder_embed(encoded)
+        x = torch.cat([x, self.mask_token.to(x.dtype).expand(*masked.shape, -1)], dim=1)
+        x = x + torch.cat([of_buffer, gather_positions(of_tokens, order_BN)], dim=1)
         *blocks, last = self.decoder_blocks
         for block in blocks:
             x = block(x)
-        z = self.decoder_norm(last(x, first))
+        z = self.decoder_norm(last(x, known))
         return z + gather_positions(self.diffusion_pos_embed_learned.expand(batch, -1, -1), masked)
+
+    def freeze_encoder(self) -> None:
+        """Train no weight that `encode` and its conditions use."""
+        for name, parameter in self.named_parameters():
+            if name.startswith(ENCODER):
+                parameter.requires_grad_(False)

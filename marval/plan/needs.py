@@ -161,7 +161,7 @@ class Estimator:
         )
         with torch.device("meta"):
             network = MAR(model)
-        auxiliary = FLOAT_BYTES * numbers(network if variant.auxiliary == "whole" else network.head)
+        auxiliary = FLOAT_BYTES * numbers(network.head if variant.auxiliary == "head" else network)
         return self._trained(step, section.training.steps, self.model_bytes + auxiliary)
 
     def _reinforce(self, stage: Stage) -> Needs:

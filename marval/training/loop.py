@@ -24,7 +24,7 @@ from marval.processes.group import gather, here, sum_over_processes
 from marval.progress import Progress
 from marval.training.checkpoints import CheckpointStore
 from marval.training.log import TrainingLog
-from marval.training.optimisation import autocast, warmup_factor
+from marval.training.optimisation import autocast, rate_factor
 from marval.training.seeding import seed_dropout, seed_step
 from marval.training.settings import OptimiserConfig, Scale
 
@@ -107,7 +107,7 @@ def fit(
                 for share in mine:
                     seed_step(seed, step + 1)
                     method.read_ahead(share)
-            log.add(_train_step(method, mine, scale, seed, step))
+            log.add(_train_step(method, mine, scale, seed, step, steps))
             if (step + 1) % log_every == 0 or step + 1 == steps:
                 last_row = log.close_row(step + 1)
                 last_row |= _ema_distances(method)
@@ -120,7 +120,9 @@ def fit(
     return log.rows
 
 
-def _train_step(method: Method, mine: list[Share], scale: Scale, seed: int, step: int) -> dict[str, Tensor]:
+def _train_step(
+    method: Method, mine: list[Share], scale: Scale, seed: int, step: int, steps: int
+) -> dict[str, Tensor]:
     """All updates and averages; this process's part of the logged figures.
 
     A share is drawn once for all updates, and they share what it computes; a method keeps no graph with one of several (see
@@ -143,7 +145,7 @@ def _train_step(method: Method, mine: list[Share], scale: Scale, seed: int, step
             _backward(torch.stack(list(terms.values())), share)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach() * share.weight
-        figures |= {**sums, f"grad_norm_{update.name}": _apply(update, step)}
+        figures |= {**sums, f"grad_norm_{update.name}": _apply(update, step, steps)}
     for average, module in method.ema.values():
         average.update_parameters(module)
     return figures
@@ -155,11 +157,11 @@ def _backward(terms: Tensor, share: Share) -> None:
     (loss if share.count == share.total else loss * share.weight).backward()
 
 
-def _apply(update: Update, step: int) -> Tensor:
+def _apply(update: Update, step: int, steps: int) -> Tensor:
     """Step the optimizer by the gradients of all processes; this process's part of the gradient's norm."""
     for group in update.optimiser.param_groups:
         base = group.setdefault("base_lr", group["lr"])
-        group["lr"] = base * warmup_factor(step, update.settings.warmup_steps)
+        group["lr"] = base * rate_factor(step, steps, update.settings)
     sum_over_processes([p.grad for p in update.module.parameters() if p.grad is not None])
     norm = nn.utils.clip_grad_norm_(update.module.parameters(), update.settings.clip)
     update.optimiser.step()

@@ -1,4 +1,4 @@
-"""Optimizers, learning-rate warm-up and averaged weights, as MAR trains (paper's page: AdamW, decay groups, constant rate)."""
+"""Optimizers, learning rates and averaged weights, as MAR trains (paper's page: AdamW, decay groups, warm-up)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ def build_optimiser(
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
-def warmup_factor(step: int, warmup_steps: int) -> float:
-    """Share of the full learning rate at `step` (0-based)."""
-    return min(1.0, (step + 1) / warmup_steps) if warmup_steps else 1.0
+def rate_factor(step: int, steps: int, settings: OptimiserConfig) -> float:
+    """Share of the full learning rate at `step` (0-based) of `steps`."""
+    warm = min(1.0, (step + 1) / settings.warmup_steps) if settings.warmup_steps else 1.0
+    return warm * (1 - step / steps) if settings.falling else warm
 
 
 def averaged(module: nn.Module, decay: float) -> AveragedModel:

@@ -12,12 +12,15 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimiserConfig(Config):
-    """Settings of one AdamW with linear warm-up to a constant rate."""
+    """Settings of one AdamW with linear warm-up to a rate that stays, as MAR's does, or falls."""
 
     lr: float = Field(gt=0, le=1)
     betas: tuple[Decay, Decay] = (0.9, 0.95)
     weight_decay: float = Field(0.0, ge=0, le=1)
     warmup_steps: int = Field(0, ge=0)
+    falling: bool = Field(
+        False, description="the rate falls linearly, and would be 0 one step after the last"
+    )
     clip: float = Field(gt=0, description="largest gradient norm")
 
 

@@ -10,7 +10,7 @@ from marval.masking.law import MaskingLaw
 from marval.masking.orders import first_masked, random_orders
 from marval.methods.activation_checkpointing import image_by_image
 from marval.methods.distillation import DistillMethod, StudentScores
-from marval.methods.masked import Levels, MaskedBatch, draw_masked
+from marval.methods.masked import MaskedBatch, draw_masked
 from marval.methods.reinforcement import ReinforceMethod
 from marval.methods.settings import (
     DistillTraining,
@@ -114,21 +114,6 @@ def test_conditions_of_masked_positions_are_those_of_all_positions(data, tiny_ma
         )
 
 
-def test_noise_levels_of_an_auxiliary_update_are_drawn_anew_for_each_sample(data, tiny_mar):
-    """The loss over two levels is the mean of the losses at each."""
-    training = distill_training(auxiliary_levels=2)
-    method = DistillMethod(training, DistillVariant(guidance=1.2), tiny_mar, data, ONE_STEP_T)
-    batch = method.draw(Share.whole(16))
-    levels = batch.auxiliary[0]
-    count = len(batch.samples.x0)
-    assert len(levels.t) == 2 * count
-    both = method.auxiliary_loss(batch)["loss_auxiliary"]
-    method.config = distill_training()
-    for half in (slice(None, count), slice(count, None)):
-        batch.auxiliary[0] = Levels(levels.t[half], levels.noise[half])
-        torch.testing.assert_close(method.auxiliary_loss(batch)["loss_auxiliary"], both[half])
-
-
 @pytest.mark.parametrize(
     "variant",
     [
@@ -138,6 +123,7 @@ def test_noise_levels_of_an_auxiliary_update_are_drawn_anew_for_each_sample(data
         {"objective": "dmd"},
         {"objective": "regression"},
         {"objective": "energy"},
+        {"auxiliary": "decoder"},
         {"auxiliary": "whole"},
         {"auxiliary_context": "student"},
         {"trained": "head"},
@@ -202,17 +188,35 @@ def test_real_tokens_are_those_that_were_masked(data, tiny_mar):
     assert torch.equal(scores.real, images.tokens[images.masked])
 
 
-def test_a_whole_auxiliary_network_learns_its_own_conditions(data, tiny_mar, tmp_path):
-    method = DistillMethod(
-        distill_training(), DistillVariant(guidance=1.2, auxiliary="whole"), tiny_mar, data, ONE_STEP_T
-    )
+@pytest.mark.parametrize("auxiliary", ["decoder", "whole"])
+def test_an_auxiliary_network_learns_its_own_conditions(data, tiny_mar, tmp_path, auxiliary):
+    """A decoder stands behind the teacher's encoder, which is evaluated for it no more often than for the teacher."""
+    variant = DistillVariant(guidance=1.2, auxiliary=auxiliary)
+    method = DistillMethod(distill_training(), variant, tiny_mar, data, ONE_STEP_T)
     before = {name: p.clone() for name, p in method.auxiliary.named_parameters()}
+    passes = []
+    for network in (method.teacher, method.auxiliary):
+        network.encoder_norm.register_forward_hook(lambda *_, name=network: passes.append(name))
     run(method, 3, tmp_path)
+    assert passes.count(method.teacher) == 3 * 2
+    assert passes.count(method.auxiliary) == (3 * 2 if auxiliary == "whole" else 0)
     moved = {n for n, p in method.auxiliary.named_parameters() if not torch.equal(p, before[n])}
-    assert any(name.startswith("encoder_blocks") for name in moved)
+    assert any(name.startswith("encoder_blocks") for name in moved) == (auxiliary == "whole")
+    assert any(name.startswith("decoder_blocks") for name in moved)
     assert any(name.startswith("head.") for name in moved)
-    with pytest.raises(ValidationError, match="leave out auxiliary_context"):
-        DistillVariant(guidance=1.2, auxiliary="whole", auxiliary_context="student")
+    with pytest.raises(ValidationError, match=f"auxiliary is {auxiliary}, .* leave out auxiliary_context"):
+        DistillVariant(guidance=1.2, auxiliary=auxiliary, auxiliary_context="student")
+
+
+def test_the_encoder_is_frozen_whole_and_nothing_else(data, tiny_mar):
+    """What is left to train is what a gradient through the decoder alone reaches."""
+    batch = draw_masked(data, Share.whole(8), MaskingLaw())
+    encoded = batch.encode(tiny_mar, tiny_mar.class_condition(batch.labels)).detach()
+    batch.decode(tiny_mar, encoded).sum().backward()
+    reached = {name for name, p in tiny_mar.named_parameters() if p.grad is not None}
+    tiny_mar.freeze_encoder()
+    trained = {name for name, p in tiny_mar.named_parameters() if p.requires_grad}
+    assert {name for name in trained if not name.startswith("head.")} == reached
 
 
 def test_without_guidance_the_class_free_branch_does_not_matter(data, tiny_mar):

@@ -15,7 +15,7 @@ from marval.errors import UserError
 from marval.training import checkpoints
 from marval.training.checkpoints import CheckpointStore
 from marval.training.loop import Update, fit
-from marval.training.optimisation import averaged, build_optimiser, decay_groups, warmup_factor
+from marval.training.optimisation import averaged, build_optimiser, decay_groups, rate_factor
 from marval.training.settings import OptimiserConfig, Scale
 
 
@@ -122,8 +122,11 @@ def test_damaged_checkpoints_are_set_aside_and_those_before_them_taken(
 
 
 def test_warm_up_is_linear_then_constant():
-    assert [warmup_factor(step, 4) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
-    assert warmup_factor(0, 0) == 1.0
+    config = OptimiserConfig(lr=1.0, clip=1.0, warmup_steps=4)
+    assert [rate_factor(step, 10, config) for step in range(6)] == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    assert rate_factor(0, 10, config.model_copy(update={"warmup_steps": 0})) == 1.0
+    falling = config.model_copy(update={"falling": True, "warmup_steps": 2})
+    assert [rate_factor(step, 4, falling) for step in range(5)] == [0.5, 0.75, 0.5, 0.25, 0.0]
 
 
 def test_decay_spares_biases_norms_and_the_head(tiny_mar):

@@ -26,6 +26,7 @@ from marval.methods.settings import DistillTraining, DistillVariant
 from marval.models.head import DenoisingHead
 from marval.models.mar import MAR
 from marval.models.transformer import checkpoint_blocks
+from marval.noise import TRAINING_STEPS
 from marval.noise.conversions import x0_from_noise
 from marval.noise.schedule import NoiseSchedule
 from marval.objectives.gsim import denoising_loss, x0_weight
@@ -98,11 +99,12 @@ class DistillMethod:
         data: LatentBatches,
         one_step_t: int,
         student: MAR | None = None,
+        chain_start: int = TRAINING_STEPS - 1,
     ) -> None:
         """All on the teacher's device. `one_step_t`: noise level of the student's head. `student`: the network to train, from
-        outside; by default a copy of the teacher."""
+        outside; by default a copy of the teacher. `chain_start`: noise level at which the teacher's chain starts."""
         self.config, self.variant, self.data, self.batch = config, variant, data, config.batch
-        self.one_step_t = one_step_t
+        self.one_step_t, self.chain_start = one_step_t, chain_start
         objective = OBJECTIVES[variant.objective]
         self.objective = import_module(objective.module)
         self.schedule = NoiseSchedule.full(teacher.mask_token.device)
@@ -253,8 +255,8 @@ class StudentScores:
 
     @cached_property
     def chain(self) -> Tensor:
-        """From the noise level at which the student's head is evaluated, so that both start from the same x_t."""
-        sampler = SolverChain(ddim, even_levels(CHAIN_STEPS, self.method.one_step_t))
+        """From the noise that the student's samples are made of, at the noise level at which the teacher is sampled."""
+        sampler = SolverChain(ddim, even_levels(CHAIN_STEPS, self.method.chain_start))
         head, start, scale = self.method.teacher.head, self.batch.start, self.method.variant.guidance
         with torch.no_grad():
             return sampler(head, *self.batch.teacher, scale, start, start[None, :0])

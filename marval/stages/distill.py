@@ -25,7 +25,14 @@ def run(context: Context, variant: str, seed: int) -> None:
     training = section.training
     data = LatentBatches.load(files.latents)
     teacher = load_mar(files.model(TEACHER, context.preset.teachers[seed])).to(here().device)
-    method = DistillMethod(training, section.variants[variant], teacher, data, context.preset.one_step_t)
+    method = DistillMethod(
+        training,
+        section.variants[variant],
+        teacher,
+        data,
+        context.preset.one_step_t,
+        chain_start=context.preset.sample.chain_start,
+    )
     average = method.average.module
     steps = snapshot_steps(training.steps, training.snapshots, LOG_EVERY)
     snapshots = Snapshots(context.checkpoints, average, steps)

@@ -53,7 +53,9 @@ def _distillation(context: Context, tuned: ReinforceVariant, student: MAR, seed:
     section, files = context.preset.distill, context.files
     data = LatentBatches.load(files.latents)
     teacher = load_mar(files.model(TEACHER, context.preset.teachers[seed])).to(here().device)
-    settings, one_step_t = section.variants[tuned.start], context.preset.one_step_t
-    method = DistillMethod(section.training, settings, teacher, data, one_step_t, student)
+    settings, preset = section.variants[tuned.start], context.preset
+    method = DistillMethod(
+        section.training, settings, teacher, data, preset.one_step_t, student, preset.sample.chain_start
+    )
     load_weights(method.auxiliary, files.auxiliary(tuned.start, seed))
     return method

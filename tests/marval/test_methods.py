@@ -153,11 +153,10 @@ def test_objectives_without_an_auxiliary_network_leave_it_alone(data, tiny_mar, 
         assert ("loss_auxiliary" in run(method, 2, tmp_path / name)[0]) == (expected > 0)
 
 
-def scores_of(data, tiny_mar, **variant) -> StudentScores:
+def scores_of(data, tiny_mar, chain_start: int = ONE_STEP_T) -> StudentScores:
     torch.manual_seed(5)
-    method = DistillMethod(
-        distill_training(), DistillVariant(guidance=1.2, **variant), tiny_mar, data, ONE_STEP_T
-    )
+    variant = DistillVariant(guidance=1.2)
+    method = DistillMethod(distill_training(), variant, tiny_mar, data, ONE_STEP_T, chain_start=chain_start)
     return StudentScores(method, method.draw(Share.whole(16)))
 
 
@@ -172,10 +171,12 @@ def test_a_second_sample_has_the_same_condition_and_other_noise(data, tiny_mar):
 
 
 def test_the_chain_starts_from_the_students_noise_and_is_guided(data, tiny_mar):
-    """An undistilled student is the chain's first step; the chain itself depends on guidance and has no gradient."""
+    """An undistilled student is the first step of a chain from its own noise level; the chain depends on guidance and on where it
+    starts, and has no gradient."""
     scores = scores_of(data, tiny_mar)
     assert not scores.chain.requires_grad
     assert torch.equal(scores.chain, scores_of(data, tiny_mar).chain)
+    assert not torch.allclose(scores.chain, scores_of(data, tiny_mar, chain_start=950).chain, rtol=1e-2)
     scores.batch.teacher[1].add_(1.0)
     assert not torch.allclose(StudentScores(scores.method, scores.batch).chain, scores.chain)
     apart = (scores.chain - scores.x0).norm() / scores.x0.norm()

@@ -10,7 +10,6 @@ same samples.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from importlib import import_module
@@ -56,36 +55,36 @@ class StudentSamples:
 class DistillBatch:
     """The images of a step and all its noise; what the networks make of them is computed when an update first asks for it."""
 
+    method: DistillMethod
     images: MaskedBatch
     start: Tensor  # (T, C), the student's noise
     auxiliary: list[Levels]  # for each update of the auxiliary network
     student: Levels
     second: Tensor  # (T, C), noise of a second sample of the student for each condition
     alone: bool  # whether the student's graph may be kept from the first update to the last
-    generate: Callable[[MaskedBatch, Tensor], StudentSamples]
-    encode: Callable[[MaskedBatch], tuple[Tensor, Tensor]]
-    decode: Callable[[MaskedBatch, Tensor], Tensor]
 
     @cached_property
     def encoded(self) -> tuple[Tensor, Tensor]:
         """What the teacher's encoder makes of the known tokens, with and without class."""
-        return self.encode(self.images)
+        return self.method.teacher_encoded(self.images)
 
     @cached_property
     def teacher(self) -> tuple[Tensor, Tensor]:
         """The teacher's conditions `(T, D)`, with and without class."""
-        with_class, without = (self.decode(self.images, encoded) for encoded in self.encoded)
-        return with_class, without
+        with_class, without = self.encoded
+        return self.method.teacher_decoded(self.images, with_class), self.method.teacher_decoded(
+            self.images, without
+        )
 
     @cached_property
     def samples(self) -> StudentSamples:
         """For the auxiliary network; where there is one piece, with the student's graph."""
         with torch.set_grad_enabled(self.alone):
-            return self.generate(self.images, self.start)
+            return self.method.generate(self.images, self.start)
 
     def samples_with_graph(self) -> StudentSamples:
         """For the student."""
-        return self.samples if self.alone else self.generate(self.images, self.start)
+        return self.samples if self.alone else self.method.generate(self.images, self.start)
 
 
 class DistillMethod:
@@ -112,10 +111,8 @@ class DistillMethod:
         self.student = (student or copy.deepcopy(teacher)).requires_grad_(variant.trained == "whole")
         self.student.head.requires_grad_(True)
         checkpoint_blocks(self.student, config.scale.activation_checkpointing)
-        head_alone = variant.auxiliary == "head"
-        self.auxiliary: nn.Module = copy.deepcopy(teacher.head if head_alone else teacher).requires_grad_(
-            True
-        )
+        original = teacher.head if variant.auxiliary == "head" else teacher
+        self.auxiliary: nn.Module = copy.deepcopy(original).requires_grad_(True)
         if isinstance(self.auxiliary, MAR):
             checkpoint_blocks(self.auxiliary, config.scale.activation_checkpointing)
             if variant.auxiliary == "decoder":
@@ -146,17 +143,7 @@ class DistillMethod:
         low, high = self.config.t_low, self.config.t_high
         *auxiliary, student = (draw_levels(share, count, channels, low, high) for _ in self.updates)
         second = share.randn(share.total, count, channels).flatten(0, 1)
-        return DistillBatch(
-            images,
-            start,
-            auxiliary,
-            student,
-            second,
-            share.alone,
-            self.generate,
-            self.teacher_encoded,
-            self.teacher_decoded,
-        )
+        return DistillBatch(self, images, start, auxiliary, student, second, share.alone)
 
     def generate(self, images: MaskedBatch, start: Tensor) -> StudentSamples:
         """All masked tokens at once, in one evaluation of the student's head."""

@@ -15,6 +15,7 @@ from reports.claims.compare import (
     DISTANCE,
     Comparison,
     Held,
+    deciding_distance,
     incomparable,
     rows_of,
     untrusted,
@@ -44,14 +45,19 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     orders, distance, accuracy = (
         paper.tolerance(entry["id"], name)[0] for name in ("order_ratio", "inpainting_ratio", ACCURACY)
     )
+    scope = scope_of(results, paper)
     return Claim(
         entry,
-        scope=str(scope_of(results, paper)),
+        scope=str(scope),
         quantity="head evaluations for each AR step",
         paper=1.0,
         estimate=counted.estimate,
-        parts=[counted, *_order_parts(results, orders), *_inpainting(results, distance, accuracy)],
-        beside=[*_absolute(results), *_beside(results, paper)],
+        parts=[
+            counted,
+            *_order_parts(results, orders, scope.is_full),
+            *_inpainting(results, distance, accuracy),
+        ],
+        beside=[*_by_distance(results, orders, scope.is_full), *_absolute(results), *_beside(results, paper)],
     )
 
 
@@ -72,17 +78,29 @@ def _evaluations(results: Results) -> Part:
     return Part(name, verdict, why, Estimate(most, most, most), 1.0, files=files)
 
 
-def _order_parts(results: Results, bound: float) -> list[Part]:
+def _order_parts(results: Results, bound: float, is_full: bool) -> list[Part]:
     """For each other order: what it costs the student over what it costs the teacher, a ratio of two ratios."""
     student = results.roles.the(Role.STUDENT)
-    return [_order_part(results, order, bound) for order in ORDERS if order != _order_of(results, student)]
+    return [
+        _order_part(results, order, bound, is_full)
+        for order in ORDERS
+        if order != _order_of(results, student)
+    ]
+
+
+def _by_distance(results: Results, bound: float, is_full: bool) -> list[str]:
+    """The orders by FID's kind of distance, where another one decides."""
+    parts = zip(
+        _order_parts(results, bound, is_full), _order_parts(results, bound, is_full=True), strict=True
+    )
+    return [f"By the other distance, {other.why}." for part, other in parts if part.why != other.why]
 
 
 def _order_of(results: Results, variant: str) -> str:
     return str(results.variants[variant]["order"])
 
 
-def _order_part(results: Results, order: str, bound: float) -> Part:
+def _order_part(results: Results, order: str, bound: float, is_full: bool) -> Part:
     held = Held(f"order {order}", below, bound, NON_INFERIORITY)
     student, teacher = results.roles.the(Role.STUDENT), results.roles.ordered_teacher
     students = results.roles.orders(student)
@@ -90,7 +108,9 @@ def _order_part(results: Results, order: str, bound: float) -> Part:
     if teacher is None or order not in students or order not in teachers:
         who = "student" if order not in students else "teacher"
         return held.missing(f"no variant of the {who} unmasks in {order} order")
-    rows = rows_of(results, DISTANCE, students[order], student, teachers[order], teacher)
+    compared = students[order], student, teachers[order], teacher
+    metric = deciding_distance(results, is_full, *compared)
+    rows = rows_of(results, metric, *compared)
     if isinstance(rows, str):
         return held.missing(rows)
     of_student, of_teacher = (
@@ -101,7 +121,7 @@ def _order_part(results: Results, order: str, bound: float) -> Part:
         f"{order} order multiplies the {rows[0].title} of {student} by {interval(exponential(of_student))} and that of "
         f"{teacher} by {interval(exponential(of_teacher))}: the student pays {interval(estimate)} times what its teacher pays"
     )
-    trouble = incomparable(*rows) or untrusted(results, DISTANCE)
+    trouble = incomparable(*rows) or untrusted(results, metric)
     return held.part(estimate, sentence, tuple(row.file for row in rows), trouble)
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from reports.claims.compare import ACCURACY, CLASS_DISTANCE, DISTANCE, DIVERSITY, Comparison, Held, untrusted
+from reports.claims.compare import (
+    ACCURACY,
+    CLASS_DISTANCE,
+    DISTANCE,
+    DIVERSITY,
+    Comparison,
+    Held,
+    deciding_distance,
+    untrusted,
+)
 from reports.claims.model import NON_INFERIORITY, Claim, Part, Verdict, above, below
 from reports.formats import Metric
 from reports.intervals import over_teacher, ratio_over_teacher
@@ -21,7 +30,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     scope = scope_of(results, paper)
     size = scope.size or "H"
     bound = paper.tolerance(entry["id"], "huge_ratio" if scope.size == "H" else "smaller_ratio")[0]
-    main = _ratio(results, paper.teacher_steps, bound)
+    main = _ratio(results, paper.teacher_steps, bound, scope.is_full)
     absolute = (
         _absolute(results, paper, size, paper.tolerance(entry["id"], "absolute_fid")[0])
         if scope.is_full
@@ -32,9 +41,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     return Claim(
         entry,
         scope=str(scope),
-        quantity=f"FID of MARVAL-{size}"
-        if absolute
-        else "Fréchet distance of the student over the teacher's",
+        quantity=f"FID of MARVAL-{size}" if absolute else "distance of the student over the teacher's",
         paper=_papers_fid(paper, size) if absolute else paper.distance_ratio(size),
         estimate=headline.estimate,
         parts=[*([absolute] if absolute else []), main, *_controls(results, paper.teacher_steps, slack)],
@@ -42,7 +49,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     )
 
 
-def _ratio(results: Results, steps: int, bound: float) -> Part:
+def _ratio(results: Results, steps: int, bound: float, is_full: bool) -> Part:
     """The student's distance over that of the teacher of so many diffusion steps."""
     name = f"distance against the {steps}-step teacher"
     teacher = results.roles.teachers.get(steps)
@@ -50,9 +57,8 @@ def _ratio(results: Results, steps: int, bound: float) -> Part:
         return Part(name, Verdict.NOT_ATTEMPTED, f"no teacher has {steps} diffusion steps", None, bound)
     how = partial(ratio_over_teacher, teachers=results.roles.taught_by)
     student = results.roles.the(Role.STUDENT)
-    return Comparison(name, DISTANCE, student, teacher, below, bound, how, level=NON_INFERIORITY).part(
-        results
-    )
+    metric = deciding_distance(results, is_full, student, teacher)
+    return Comparison(name, metric, student, teacher, below, bound, how, level=NON_INFERIORITY).part(results)
 
 
 def _controls(results: Results, steps: int, slack: float) -> list[Part]:

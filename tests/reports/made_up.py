@@ -56,6 +56,7 @@ JUDGES = {
 }
 TITLES = {
     "frechet_distance": "Fréchet distance",
+    "class_frechet_distance": "Per-class Fréchet distance",
     "within_class_variance": "Within-class variance",
     "class_accuracy": "Class accuracy",
     "inception_score": "Inception Score",
@@ -64,7 +65,7 @@ TITLES = {
     "pick_score": "PickScore",
 }
 REWARD = "pick_score"
-HIGHER = {"frechet_distance": False, "within_class_variance": None}
+HIGHER = {"frechet_distance": False, "class_frechet_distance": False, "within_class_variance": None}
 JITTER = np.array([-1.0, 0.2, 0.8])  # of the three seeds; each metric shuffles it
 HALVES = 30
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,19 @@ class Graph:
     def outside(self, stage: Stage) -> list[Path]:
         """Dependencies that no stage makes."""
         return [dep for dep in stage.data if not self._made_within(dep)]
+
+    def waiting(self) -> dict[str, int]:
+        """For each stage, by address, how many stages the longest chain has that waits for it."""
+        readers: dict[str, set[str]] = {address: set() for address in self.stages}
+        for stage in self.stages.values():
+            for maker in {*self.inputs(stage).values(), *self.other_files(stage).values()}:
+                readers[maker].add(stage.address)
+
+        @cache
+        def after(address: str) -> int:
+            return max((1 + after(reader) for reader in readers[address]), default=0)
+
+        return {address: after(address) for address in self.stages}
 
     def _made_within(self, path: Path) -> dict[Path, str]:
         """Outputs that are a path, lie in it, or are a folder that it lies in."""

@@ -43,6 +43,7 @@ class StageRule:
     inputs: list
     outputs: list
     threads: int
+    priority: int
     log: str
     benchmark: str
     memory_mb: int
@@ -72,7 +73,8 @@ def resolved_rules():
         changed = state.to_run()
         idle = found.waiting.keys() | found.settled
         stages = [stage for stage in graph.stages.values() if stage.address not in idle]
-        rules = [rule_of(s, graph, presets, settings, s.address in changed) for s in stages]
+        waiting = graph.waiting()
+        rules = [rule_of(s, graph, presets, settings, s.address in changed, waiting) for s in stages]
     except UserError as error:
         sys.exit(f"marval: error: {error}")
     except OSError as error:
@@ -99,8 +101,12 @@ def recorded(graph, contents):
         return State(graph, contents)
 
 
-def rule_of(stage, graph, presets, settings, changed):
-    """One stage for Snakemake. Times of its inputs do not count; a stamp that is newer than all outputs says that it has changed."""
+def rule_of(stage, graph, presets, settings, changed, waiting):
+    """One stage for Snakemake. Times of its inputs do not count; a stamp that is newer than all outputs says that it has changed.
+
+    What the longest chain waits for goes first, so that no core is idle in the end; and before that what wants the machine for itself,
+    where it has it anyway.
+    """
     section = presets[stage.preset].resources if stage.preset else {}
     usage = resources_of(section, stage.kind)
     own = settings.get(stage.preset, {})
@@ -117,6 +123,7 @@ def rule_of(stage, graph, presets, settings, changed):
         ],
         outputs=[str(path) for path in stage.outputs],
         threads=workflow.cores or 1 if stage.meta.get(ALONE) else threads,
+        priority=waiting[stage.address] + (len(waiting) if stage.meta.get(ALONE) else 0),
         log=f"logs/dvc/{stage.address}.log",
         benchmark=f"logs/benchmarks/{stage.address}.tsv",
         memory_mb=int(1000 * usage.memory_gb),

@@ -132,7 +132,12 @@ def test_conditions_of_masked_positions_are_those_of_all_positions(data, tiny_ma
 )
 def test_distillation_trains_the_student_and_nothing_else(data, tiny_mar, tmp_path, variant):
     method = DistillMethod(
-        distill_training(), DistillVariant(guidance=1.2, **variant), tiny_mar, data, ONE_STEP_T
+        distill_training(),
+        DistillVariant(guidance=1.2, **variant),
+        tiny_mar,
+        data,
+        ONE_STEP_T,
+        chain_start=ONE_STEP_T,
     )
     teacher = [p.clone() for p in method.teacher.parameters()]
     student = {n: p.clone() for n, p in method.student.named_parameters()}
@@ -148,7 +153,7 @@ def test_objectives_without_an_auxiliary_network_leave_it_alone(data, tiny_mar, 
     for name, expected in (("dmd", 2), ("energy", 0), ("regression", 0)):
         training = distill_training(auxiliary_updates=2)
         variant = DistillVariant(guidance=1.2, objective=name)
-        method = DistillMethod(training, variant, tiny_mar, data, ONE_STEP_T)
+        method = DistillMethod(training, variant, tiny_mar, data, ONE_STEP_T, chain_start=ONE_STEP_T)
         assert sum(update.name == "auxiliary" for update in method.updates) == expected
         assert ("loss_auxiliary" in run(method, 2, tmp_path / name)[0]) == (expected > 0)
 

@@ -71,10 +71,8 @@ class DistillBatch:
     @cached_property
     def teacher(self) -> tuple[Tensor, Tensor]:
         """The teacher's conditions `(T, D)`, with and without class."""
-        with_class, without = self.encoded
-        return self.method.teacher_decoded(self.images, with_class), self.method.teacher_decoded(
-            self.images, without
-        )
+        with_class, without = (self.method.teacher_decoded(self.images, one) for one in self.encoded)
+        return with_class, without
 
     @cached_property
     def samples(self) -> StudentSamples:

@@ -31,6 +31,14 @@ def main(arguments):
                 signal.pause()
             except KeyboardInterrupt:
                 return 130
+        case "leave":
+            try:
+                print("pid", os.getpid(), flush=True)
+                signal.pause()
+            except KeyboardInterrupt:
+                print("leaving", flush=True)
+                os.read(0, 1)  # until the test lets it go
+                return 7
         case "dies of sigterm":
             ready = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL and not signal.pthread_sigmask(signal.SIG_BLOCK, ())
             return int(not ready)
@@ -78,7 +86,8 @@ def client(tmp_path, monkeypatch):
 
         def start(*arguments):
             process = subprocess.Popen(
-                [sys.executable, "-c", CLIENT, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                [sys.executable, "-c", CLIENT, *arguments], cwd=tmp_path, stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                 text=True,
             )  # fmt: skip
             started.enter_context(process)
@@ -148,6 +157,20 @@ def test_interrupt_of_a_child_that_is_not_ready_yet_ends_it(client):
         process = client("status", "0")
         await_end(process.pid)
         assert process.wait() == 130
+
+
+def test_sigterm_of_a_client_is_handed_on_once(served, client):
+    """Slurm sends it again while the stage is leaving: a second interruption would keep it from that."""
+    process = client("leave")
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("pid")
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "leaving\n"
+    process.send_signal(signal.SIGTERM)
+    assert client("status", "0").wait() == 0  # by then a second word would have reached the child
+    assert process.stdin is not None
+    process.stdin.close()
+    assert process.wait() == 7
 
 
 def test_sigterm_is_for_the_stages(served, client):

@@ -65,6 +65,7 @@ class Graph:
     def __init__(self, stages: Iterable[Stage]) -> None:
         self.stages = {stage.address: stage for stage in stages}
         self._maker_of: dict[Path, str] = {}
+        self._within: dict[Path, dict[Path, str]] = {}  # what `_made_within` has found
         for stage in self.stages.values():
             for out in stage.outputs:
                 if (other := self._maker_of.setdefault(out, stage.address)) != stage.address:
@@ -100,11 +101,13 @@ class Graph:
 
     def _made_within(self, path: Path) -> dict[Path, str]:
         """Outputs that are a path, lie in it, or are a folder that it lies in."""
-        return {
-            out: maker
-            for out, maker in self._maker_of.items()
-            if out.is_relative_to(path) or path.is_relative_to(out)
-        }
+        if path not in self._within:
+            self._within[path] = {
+                out: maker
+                for out, maker in self._maker_of.items()
+                if out.is_relative_to(path) or path.is_relative_to(out)
+            }
+        return self._within[path]
 
 
 def active_graph() -> Graph:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def take_as_ctrl_c() -> None:
     """From now on SIGTERM is a KeyboardInterrupt."""
@@ -12,7 +14,11 @@ def take_as_ctrl_c() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Once: Slurm sends it again a moment later, and a client of the warm process hands it on, while this one is leaving."""
-    for again in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(again, signal.SIG_IGN)
+    take_no_more()
     raise KeyboardInterrupt
+
+
+def take_no_more() -> None:
+    """After one SIGTERM: while all are leaving, Slurm sends it again, and a client of the warm process hands it on."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_IGN)

@@ -27,6 +27,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
+from marval.processes.sigterm import ENDING, take_no_more
+
 VARIABLE = "MARVAL_WARM"
 PACKAGES = (
     "torch",
@@ -44,7 +46,6 @@ HEAVY = (
     "ImageReward.ImageReward",
     "torch_fidelity",
 )
-ENDING = (signal.SIGINT, signal.SIGTERM)
 INTERRUPT = b"interrupt"
 PARENT_CHECK_SECONDS = 2.0
 HEADER_BYTES = 4  # the length of a request, before it
@@ -74,6 +75,8 @@ def delegate(arguments: Sequence[str]) -> int | None:
 
 def _await_status(connection: socket.socket) -> int:
     def interrupt(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            take_no_more()
         with contextlib.suppress(OSError):  # the warm process has ended, as is told below
             connection.sendall(INTERRUPT)
 

@@ -24,9 +24,10 @@ def evaluate(
     """Rows {metric, title, value, ci_low, ci_high, n, seeds, values, halves, higher_is_better, judge, judge_sha256,
     protocol, interval}.
 
-    Metrics are computed for each seed; the value is their mean. A metric that lacks what it needs (features of the reference,
-    labels, enough images of each class) has no row. `judged`: what `judge_images` said of these samples, where it is there
-    already. UserError where samples, judges and references do not fit together.
+    Metrics are computed for each seed; the value is their mean. Where a seed has several sets of images, metrics of sets are
+    computed for each and averaged: less sampling error at the same number of images. A metric that lacks what it needs
+    (features of the reference, labels, enough images of each class) has no row. `judged`: what `judge_images` said of these
+    samples, where it is there already. UserError where samples, judges and references do not fit together.
     """
     settings = settings or EvaluationSettings()
     for yardstick in jury.yardsticks:
@@ -47,20 +48,25 @@ def _by_features(
 ) -> Iterator[Row]:
     judge, known = yardstick.judge, record(yardstick.judge.kind)
     whole = judged.features[judge.name]
-    _check_dimension(samples, whole, yardstick, len(maker.parts[0].images))
+    _check_dimension(samples, whole, yardstick, maker.size)
     subjects = [
-        Subject(
-            whole.part(samples.seed == part.seed[0]),
-            part.labels,
-            judge.knows_labels,
-            [np.arange(len(part.images)), *halves],
-            yardstick.reference,
-            settings,
-        )
-        for part, halves in zip(maker.parts, maker.halves, strict=True)
+        [
+            Subject(
+                features.part(place),
+                None if part.labels is None else part.labels[place],
+                judge.knows_labels,
+                [np.arange(maker.size), *halves],
+                yardstick.reference,
+                settings,
+            )
+            for place, halves in zip(maker.places, of_sets, strict=True)
+        ]
+        for part, of_sets in zip(maker.parts, maker.halves_of_sets, strict=True)
+        for features in [whole.part(samples.seed == part.seed[0])]
     ]
+    first = subjects[0][0]
     for metric in set_metrics.METRICS:
-        protocol = metric.protocol(subjects[0])
+        protocol = metric.protocol(first)
         if protocol is None or (known.measures is not None and metric.name not in known.measures):
             continue
         if judge.resize is not None:
@@ -69,14 +75,20 @@ def _by_features(
         named = Named(metric.name + known.suffix, title, metric.higher_is_better, judge, protocol)
         row = _measured(metric, subjects, named, maker)
         if metric.name == "frechet_distance":
-            row["curve"] = subjects[0].curve(subjects[0].subsets[0])
+            row["curve"] = first.curve(first.subsets[0])
         yield row
 
 
-def _measured(metric: SetMetric | ImageMetric, subjects: list[Subject], named: Named, maker: RowMaker) -> Row:
+def _measured(
+    metric: SetMetric | ImageMetric, subjects: list[list[Subject]], named: Named, maker: RowMaker
+) -> Row:
+    """`subjects`: of each seed, its sets."""
     if isinstance(metric, SetMetric):
-        return maker.of_set(named, [metric.values(subject) for subject in subjects])
-    return maker.of_images(named, [metric.scores(subject) for subject in subjects])
+        found = [[metric.values(subject) for subject in of_seed] for of_seed in subjects]
+        return maker.of_set(named, [np.mean(of_sets, axis=0).tolist() for of_sets in found])
+    return maker.of_images(
+        named, [np.concatenate([metric.scores(subject) for subject in of_seed]) for of_seed in subjects]
+    )
 
 
 def _memorised(
@@ -116,10 +128,11 @@ def check_sizes(samples: Samples, settings: EvaluationSettings) -> None:
         raise UserError(
             f"{samples.source}: seeds have {sorted(sizes)} images: scores of different n do not average"
         )
-    n, splits = sizes.pop(), settings.distances.inception_splits
+    n, splits = sizes.pop() // samples.sets, settings.distances.inception_splits
     if n < 2 * splits:
+        of = "seed" if samples.sets == 1 else "set"
         raise UserError(
-            f"{samples.source}: {n} images for each seed are too few for inception_splits = {splits}: "
+            f"{samples.source}: {n} images for each {of} are too few for inception_splits = {splits}: "
             f"sample at least {2 * splits} images or set fewer splits"
         )
 

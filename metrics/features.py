@@ -55,8 +55,8 @@ class Features:
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
 
-    def part(self, index: NDArray) -> "Features":
-        """Those of some of the images, by indices or a mask."""
+    def part(self, index: NDArray | slice) -> "Features":
+        """Those of some of the images, by indices, a mask or a slice."""
         return Features(self.features[index], self.logits[index])
 
 

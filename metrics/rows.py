@@ -31,8 +31,9 @@ class Named:
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes rows for samples that are split by seed; every seed has the same number of images.
+    """Makes rows for samples that are split by seed; every seed has the same number of images, in as many sets.
 
+    A metric is one of the images of one set; with several sets of a seed it is the mean over them, which covers their sampling.
     With several seeds every interval is Student's t over the seeds: it covers training another model as well as drawing other
     images. With one seed it covers the drawing of images alone, and says so. Either way it is conditional on the reference
     images.
@@ -43,16 +44,45 @@ class RowMaker:
     half_samples: int
     seed: int
 
+    @property
+    def sets(self) -> int:
+        """Of each seed."""
+        return self.parts[0].sets
+
+    @property
+    def size(self) -> int:
+        """Images of a set."""
+        return len(self.parts[0].images) // self.sets
+
+    @property
+    def places(self) -> list[slice]:
+        """Where a seed's images of each set are."""
+        return [slice(k * self.size, (k + 1) * self.size) for k in range(self.sets)]
+
+    @cached_property
+    def halves_of_sets(self) -> list[list[list[NDArray[np.int64]]]]:
+        """For each seed and each of its sets, random halves of the set's images."""
+        return [
+            [
+                intervals.half_samples(
+                    np.zeros(self.size, np.int64) if part.labels is None else part.labels[place],
+                    self.half_samples,
+                    self.seed,
+                )
+                for place in self.places
+            ]
+            for part in self.parts
+        ]
+
     @cached_property
     def halves(self) -> list[list[NDArray[np.int64]]]:
-        """For each seed, the random halves of its images."""
+        """For each seed, random halves of its images: of every set a half."""
         return [
-            intervals.half_samples(
-                np.zeros(len(part.images), np.int64) if part.labels is None else part.labels,
-                self.half_samples,
-                self.seed,
-            )
-            for part in self.parts
+            [
+                np.concatenate([half + place.start for half, place in zip(of_all, self.places, strict=True)])
+                for of_all in zip(*of_sets, strict=True)
+            ]
+            for of_sets in self.halves_of_sets
         ]
 
     def of_set(self, named: Named, by_seed: list[list[float]]) -> Row:
@@ -60,6 +90,8 @@ class RowMaker:
         values, of_halves = [found[0] for found in by_seed], [found[1:] for found in by_seed]
         interval = intervals.half_sample_interval(values[0], of_halves[0])
         how = f"95% normal interval, standard error from {self.half_samples} random halves; images only"
+        if self.sets > 1:
+            how += f"; mean of {self.sets} sets of {self.size} images"
         return self._row(named, values, of_halves, interval, how)
 
     def of_images(self, named: Named, by_seed: list[NDArray]) -> Row:
@@ -128,10 +160,10 @@ class RowMaker:
     def _images(self) -> Row:
         """The part of every protocol that says which images were scored."""
         first = self.parts[0]
-        known: Row = {"images": len(first.images), "image_size": int(first.images.shape[1])}
+        known: Row = {"images": self.size, "image_size": int(first.images.shape[1])}
         if first.labels is not None:
             # held-out real images are not exactly balanced: then the least and the most are given
-            counts = np.unique_counts(first.labels).counts
+            counts = np.unique_counts(first.labels[: self.size]).counts
             even = counts.min() == counts.max()
             known["images_per_class"] = int(counts[0]) if even else [int(counts.min()), int(counts.max())]
         return known

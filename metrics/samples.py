@@ -15,18 +15,20 @@ from metrics.npz import read_npz
 from metrics.pictures import Damaged, Picture, decode, folder_labels, image_files
 
 MOST_CLASSES = 100_000
+MOST_SETS = 1_000
 
 
 @dataclass(frozen=True)
 class Samples:
     """images: (N, H, W, 3) uint8; labels: (N,) int64, or None where unknown; seed: (N,) int64, the model that
-    made it.
+    made it; sets: of how many sets of equal size, one after the other, each seed's images consist.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None
     seed: NDArray[np.int64]
     source: str = "the samples"
+    sets: int = 1
 
     def __post_init__(self) -> None:
         images = self.images
@@ -55,9 +57,9 @@ class Samples:
         return self.part(slice(first, last + 1) if last - first + 1 == len(index) else index)
 
     def part(self, index: slice | NDArray[np.int64]) -> "Samples":
-        """Some of the images; a slice copies nothing."""
+        """Some of the images, as many of each set; a slice copies nothing."""
         labels = None if self.labels is None else self.labels[index]
-        return Samples(self.images[index], labels, self.seed[index], self.source)
+        return Samples(self.images[index], labels, self.seed[index], self.source, self.sets)
 
     @cached_property
     def sha256(self) -> str:
@@ -85,7 +87,7 @@ def read_samples(path: str | Path) -> Samples:
 
 
 def _read_npz(path: Path) -> Samples:
-    arrays, names = read_npz(path, ("arr_0", "arr_1", "seed"), "write it with numpy.savez")
+    arrays, names = read_npz(path, ("arr_0", "arr_1", "seed", "set"), "write it with numpy.savez")
     if "arr_0" not in arrays:
         raise UserError(
             f"{path}: no array arr_0 (it has: {', '.join(names)}): a sample batch keeps its images there"
@@ -97,7 +99,21 @@ def _read_npz(path: Path) -> Samples:
         if "seed" in arrays
         else np.zeros(images.shape[:1], np.int64)
     )
-    return Samples(images, labels, seed, str(path))
+    sets = _count_sets(arrays["set"], seed, f"{path}: set") if "set" in arrays else 1
+    return Samples(images, labels, seed, str(path), sets)
+
+
+def _count_sets(array: NDArray, seed: NDArray[np.int64], where: str) -> int:
+    """How many sets each seed has; `array` has the number of each image's set, 0, 1, ..."""
+    numbers = whole_numbers(array, MOST_SETS, where)
+    count = int(numbers.max(initial=0)) + 1
+    if numbers.shape == seed.shape:
+        by_seed = [numbers[seed == one] for one in np.unique(seed)]
+        if all(np.array_equal(of, np.repeat(np.arange(count), len(of) // count)) for of in by_seed):
+            return count
+    raise UserError(
+        f"{where} does not number sets of equal size, one after the other, for each seed: correct it or leave it out"
+    )
 
 
 def whole_numbers(array: NDArray, limit: int, where: str) -> NDArray[np.int64]:

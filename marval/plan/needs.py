@@ -230,7 +230,8 @@ class Estimator:
             return held_out_images(self.preset)
         if variant.startswith(INPAINTED):
             return self._inpainted_images()
-        return self.preset.sample.images * len(self.preset.variant_seeds(variant))
+        sets = self.preset.variants[variant].sets * len(self.preset.variant_seeds(variant))
+        return self.preset.sample.images * sets
 
     def _speed(self, stage: Stage) -> Needs:
         """Operations alone: small batches keep a GPU waiting, so that it takes longer than they say."""

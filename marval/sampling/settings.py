@@ -87,6 +87,12 @@ class SampleVariant(InnerSampling):
         1, ge=1, le=1000, description="images drawn for each that is kept, the best by the training reward"
     )
     seeds: Seeds | None = Field(None, description="default: the model's")
+    sets: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="of sample.images each, for a seed; scores are means over them, as of one set but with less sampling error",
+    )
 
 
 class InpaintConfig(Config):

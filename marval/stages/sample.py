@@ -31,7 +31,7 @@ def parallelism(context: Context, variant: str) -> int:
 
 
 def run(context: Context, variant: str) -> None:
-    """Write arr_0 (uint8 NHWC), arr_1 (labels), seed and index of every image, and the grid of the first seed."""
+    """Write arr_0 (uint8 NHWC), arr_1 (labels), seed, index and set of every image, and the grid of the first set."""
     batches = _batches(context, variant)
     left = missing(context.checkpoints, batches)
     wait_for_all()
@@ -49,14 +49,22 @@ def run(context: Context, variant: str) -> None:
     pixels = collect(context.checkpoints, batches)
     classes = read_mar_config(context.files.model(settings.model, batches[0][0])).classes
     samples = context.output(context.files.samples(variant))
-    write_npz(samples, arr_0=pixels, arr_1=balanced_labels(index, classes), seed=seed, index=index)
-    first = pixels[:: settings.best_of][: context.preset.sample.images]
+    images = context.preset.sample.images
+    write_npz(
+        samples,
+        arr_0=pixels,
+        arr_1=balanced_labels(index, classes),
+        seed=seed,
+        index=index,
+        set=index // images,
+    )
+    first = pixels[:: settings.best_of][:images]
     write_image(context.output(samples.with_suffix(".png")), class_grid(first, classes))
 
 
 def _batches(context: Context, variant: str) -> list[Batch]:
-    config = context.preset.sample
-    return batches_of(context.preset.variant_seeds(variant), config.images, config.batch)
+    config, sets = context.preset.sample, context.preset.variants[variant].sets
+    return batches_of(context.preset.variant_seeds(variant), sets * config.images, config.batch)
 
 
 def _draw_with(context: Context, variant: SampleVariant, tokenizer: Tokenizer, seed: int) -> Draw:

@@ -41,12 +41,19 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     return Claim(
         entry,
         scope=str(scope),
-        quantity=f"FID of MARVAL-{size}" if absolute else "distance of the student over the teacher's",
+        quantity=f"FID of MARVAL-{size}" if absolute else _quantity(results, paper.teacher_steps),
         paper=_papers_fid(paper, size) if absolute else paper.distance_ratio(size),
         estimate=headline.estimate,
         parts=[*([absolute] if absolute else []), main, *_controls(results, paper.teacher_steps, slack)],
         beside=_against_few_steps(results),
     )
+
+
+def _quantity(results: Results, steps: int) -> str:
+    """On a proxy: what is held to the paper's ratio of FIDs."""
+    variants = [results.roles.the(Role.STUDENT), *filter(None, [results.roles.teachers.get(steps)])]
+    metric = deciding_distance(results, False, *variants)
+    return f"{results.title(metric)} of the student over the teacher's (the paper's number: FID)"
 
 
 def _ratio(results: Results, steps: int, bound: float, is_full: bool) -> Part:

@@ -1,5 +1,6 @@
 """Which code a stage depends on is derived from what its program imports; its list is a dependency of the stage."""
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -129,9 +130,11 @@ def stages(root: Path) -> dict[str, dict]:
 LISTED_AS = {"latency_report": "report"}  # stage -> program, where they have different names
 
 
+@pytest.fixture(scope="module")
 def listed(root: Path) -> dict[str, list[Path]]:
     """Stage -> the code that it depends on."""
-    return {name: closure.files_of(LISTED_AS.get(name, name)) for name in stages(root) if name != "code"}
+    with contextlib.chdir(root):
+        return {name: closure.files_of(LISTED_AS.get(name, name)) for name in stages(root) if name != "code"}
 
 
 def test_every_stage_depends_on_its_programs_list(root):
@@ -165,15 +168,13 @@ def test_every_stage_depends_on_its_programs_list(root):
         ("reports/templates", {"report", "latency_report"}, {"evaluate", "sample"}),
     ],
 )
-def test_stages_depend_on_what_their_numbers_depend_on(root, monkeypatch, path, there, absent):
-    monkeypatch.chdir(root)
-    within = {name for name, code in listed(root).items() if any(dep.is_relative_to(path) for dep in code)}
+def test_stages_depend_on_what_their_numbers_depend_on(listed, path, there, absent):
+    within = {name for name, code in listed.items() if any(dep.is_relative_to(path) for dep in code)}
     assert within >= there
     assert not within & absent
 
 
-def test_prose_makes_no_stage_stale(root, monkeypatch):
+def test_prose_makes_no_stage_stale(root, listed):
     """Neither as part of a list, nor for DVC, which watches whole packages for the lists."""
-    monkeypatch.chdir(root)
-    assert not [path for code in listed(root).values() for path in code if path.suffix == ".md"]
+    assert not [path for code in listed.values() for path in code if path.suffix == ".md"]
     assert "*.md" in (root / ".dvcignore").read_text().split()

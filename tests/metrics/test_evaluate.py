@@ -92,6 +92,30 @@ def test_seeds_are_scored_apart_and_averaged(
         assert "t interval" in row["interval"]
 
 
+def test_sets_are_scored_apart_and_averaged(
+    held_out: Samples, cnn: Cnn, clip: Judge, reference: Reference
+) -> None:
+    """A distance of 780 images would be another quantity, with less bias: three of 260 are averaged."""
+    assert held_out.labels is not None
+    images, labels, seed = held_out.images[:780], held_out.labels[:780], held_out.seed[:780]
+    whole = Samples(images, labels, seed, sets=3)
+    together = by_metric(evaluate(whole, jury(cnn, reference, [clip]), QUICK))
+    alone = [
+        by_metric(evaluate(Samples(images[of], labels[of], seed[of]), jury(cnn, reference, [clip]), QUICK))
+        for of in (slice(0, 260), slice(260, 520), slice(520, 780))
+    ]
+    for metric, row in together.items():
+        singles = [rows[metric] for rows in alone]
+        assert row["value"] == pytest.approx(np.mean([single["value"] for single in singles]), rel=1e-5)
+        assert (row["n"], row["protocol"]["images"], row["seeds"]) == (780, 260, [0])
+    row, singles = together["frechet_distance"], [rows["frechet_distance"] for rows in alone]
+    halves = row["halves"][0]["values"]
+    assert halves == pytest.approx(np.mean([single["halves"][0]["values"] for single in singles], axis=0))
+    assert row["ci_high"] - row["value"] == pytest.approx(1.96 * np.std(halves, ddof=1), rel=1e-3)
+    assert "3 sets of 260" in row["interval"]
+    assert row["halves"][0]["sha256"] not in {single["halves"][0]["sha256"] for single in singles}
+
+
 def test_seeds_of_different_sizes_are_refused(held_out: Samples, cnn: Cnn, reference: Reference) -> None:
     seed = np.where(np.arange(len(held_out.images)) < 100, 0, 1)
     with pytest.raises(UserError, match="different n"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_every_table_and_claim_names_its_source_and_every_tolerance_its_reason()
         assert all(entry["reason"].strip() for entry in claim["tolerances"].values())
 
 
+@functools.cache
 def printed() -> set[str]:
     """Every number of the paper's tables with a decimal point, as the paper prints it and as YAML reads it; the speed-ups too."""
     paper = Paper()

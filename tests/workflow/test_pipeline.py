@@ -28,6 +28,16 @@ def test_samples_follow_the_convention(finished):
         assert np.bincount(batch["arr_1"]).tolist() == [20] * 10
 
 
+def test_a_variant_may_have_several_sets(finished):
+    results = finished.path / "results/smoke"
+    with np.load(results / "samples/teacher-4.npz") as batch:
+        assert batch["set"].tolist() == [0] * 200 + [1] * 200
+        assert batch["index"].tolist() == list(range(400))
+        assert not np.array_equal(*np.split(batch["arr_0"], 2))
+    rows = json.loads((results / "metrics/teacher-4.json").read_text())
+    assert {(row["n"], row["protocol"]["images"]) for row in rows} == {(400, 200)}
+
+
 def test_every_measurement_has_its_fields(finished):
     for file in (finished.path / "results/smoke/metrics").glob("*.json"):
         for row in json.loads(file.read_text()):

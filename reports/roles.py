@@ -101,8 +101,9 @@ class Roles:
         return next((name for name in self.teachers.values() if len(self.orders(name)) > 1), None)
 
     def differing_in(self, setting: str, variant: str) -> list[str]:
-        """The variants, itself among them, that make images as `variant` does but for one setting; seeds do not count."""
-        ignored = {setting, "role", "seeds"}
+        """The variants, itself among them, that make images as `variant` does but for one setting; how many, of which seeds, does not
+        count."""
+        ignored = {setting, "role", "seeds", "sets"}
 
         def rest(name: str) -> dict[str, Any]:
             return {key: value for key, value in self.variants[name].items() if key not in ignored}

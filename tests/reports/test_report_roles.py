@@ -115,9 +115,9 @@ def test_orders_of_the_teacher_are_none_of_the_students() -> None:
     assert roles.orders("marval")["raster"] == "marval-raster"
 
 
-def test_variants_that_differ_in_one_setting_are_found_whatever_their_seeds_and_roles() -> None:
+def test_variants_that_differ_in_one_setting_are_found_whatever_their_seeds_sets_and_roles() -> None:
     settings = made_up.settings()
-    settings["variants"]["marval-k4"]["seeds"] = [7]
+    settings["variants"]["marval-k4"] |= {"seeds": [7], "sets": 3}
     roles = Roles(settings)
     assert roles.differing_in("ar_steps", "marval") == ["marval", "marval-k4"]
     assert roles.differing_in("order", "marval") == ["marval", "marval-raster", "marval-centre-out"]

@@ -37,4 +37,4 @@ def _parts(entry: dict[str, Any], results: Results) -> list[Part]:
 
 
 def _sampling(results: Results, variant: str) -> dict[str, Any]:
-    return {k: v for k, v in results.variants[variant].items() if k not in ("role", "model", "seeds")}
+    return {k: v for k, v in results.variants[variant].items() if k not in ("role", "model", "seeds", "sets")}

@@ -351,11 +351,9 @@ def resolved_settings(preset: AnyPreset) -> dict[str, Any]:
     settings = preset.model_dump(mode="json", exclude={"resources"})
     if isinstance(preset, Preset):
         settings["teacher_seeds"] = list(preset.teachers.values())
+        # of samples alone, which are of all seeds: what is trained with one does not hang on which others there are
         for name, variant in settings["variants"].items():
             variant["seeds"] = preset.variant_seeds(name)
-        for section in ("distill", "reinforce"):
-            for name, variant in settings[section]["variants"].items():
-                variant["seeds"] = preset.model_seeds(name)
     return settings
 
 

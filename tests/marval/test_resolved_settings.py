@@ -153,8 +153,31 @@ def test_resolved_settings_say_each_variants_role_and_seeds(root, monkeypatch):
         for variant, content in settings["variants"].items():
             assert content["role"] == preset.variants[variant].role.value
             assert content["seeds"] == preset.variant_seeds(variant)
-        models = {**settings["distill"]["variants"], **settings["reinforce"]["variants"]}
-        assert all(content["seeds"] == preset.model_seeds(model) for model, content in models.items())
+        again = Preset.model_validate(settings)
+        for model in (*preset.distill.variants, *preset.reinforce.variants):
+            assert again.model_seeds(model) == preset.model_seeds(model)
+
+
+def test_another_seed_makes_no_training_stale(root, presets):
+    """What the stages of one seed read of the settings does not say which other seeds there are."""
+    smoke = yaml.safe_load((root / "workflow/presets/smoke.yaml").read_text())
+    presets(smoke=smoke, more={**smoke, "name": "more", "seeds": [0, 1]})
+    one, two = (resolved_settings(load_preset(name)) for name in ("smoke", "more"))
+    stages = yaml.safe_load((root / "dvc.yaml").read_text())["stages"]
+    for stage in ("teacher", "distill", "reinforce", "watch"):
+        (read,) = stages[stage]["do"]["params"][0].values()
+        for key in read:
+            path = key.replace("${item.variant}", "marval-rl" if stage != "distill" else "marval")
+            path = path.replace("${item.start}", "marval").split(".")
+            assert at(one, path) == at(two, path), f"{stage}: {key}"
+    assert one["variants"] != two["variants"]
+
+
+def at(settings, path):
+    """What stands under these keys."""
+    for key in path:
+        settings = settings[key]
+    return settings
 
 
 def test_seeds_come_from_the_variant_its_model_or_the_preset(root, presets):

@@ -38,7 +38,7 @@ def test_misspelt_parameter(checkout):
 
 
 def test_stale_lists_are_refused_under_bare_dvc(checkout):
-    line = "  teacher-4: {role: teacher, model: teacher, diffusion_steps: 4, guidance: 2.0, ar_steps: 4}\n"
+    line = "  teacher-4: {role: teacher, model: teacher, diffusion_steps: 4, guidance: 2.0, ar_steps: 4, sets: 2}\n"
     checkout.replace(PRESET, line, "")
     checkout.replace(
         PRESET, "speed:\n  variants: [teacher-100, teacher-4, ", "speed:\n  variants: [teacher-100, "

@@ -101,8 +101,8 @@ class Roles:
         return next((name for name in self.teachers.values() if len(self.orders(name)) > 1), None)
 
     def differing_in(self, setting: str, variant: str) -> list[str]:
-        """The variants, itself among them, that make images as `variant` does but for one setting; how many, of which seeds, does not
-        count."""
+        """The variants, itself among them, that make images as `variant` does but for one setting; how many images there are, and
+        of which seeds, does not count."""
         ignored = {setting, "role", "seeds", "sets"}
 
         def rest(name: str) -> dict[str, Any]:

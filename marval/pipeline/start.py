@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Collection
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from threading import Thread
 from typing import TextIO
@@ -78,8 +79,8 @@ def take_sigterm_aside() -> None:
 
 
 def clear_remains() -> None:
-    """Remove what killed runs left: sockets of warm processes, folders of remembered runs without a file, and DVC's list of files
-    in use where it is cut off.
+    """Remove what killed runs left: sockets of warm processes, folders of remembered runs without a file, and of DVC's list of
+    files in use what no process uses any more, or all of it where it is cut off.
 
     Only for who has the claim.
     """
@@ -89,8 +90,8 @@ def clear_remains() -> None:
     for folder in RUN_CACHE.glob("*/*"):
         with contextlib.suppress(OSError):  # it is not empty
             folder.rmdir()
-    if not _is_readable(RWLOCK):
-        _drop_rwlock()
+    if (users := _users()) is None or any(map(_is_gone, users)):
+        _free_files()
 
 
 def drop_damaged(objects: Collection[str]) -> None:
@@ -145,17 +146,37 @@ def restore_lock() -> bool:
     return True
 
 
-def _is_readable(path: Path) -> bool:
+def _users() -> set[int] | None:
+    """The processes that use files, by DVC's list; None where it cannot be read."""
     try:
-        return isinstance(json.loads(path.read_text()), dict)
+        content = json.loads(RWLOCK.read_text())
+        users = [*content.get("write", {}).values(), *chain(*content.get("read", {}).values())]
+        return {int(user["pid"]) for user in users}
     except FileNotFoundError:
+        return set()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _is_gone(pid: int) -> bool:
+    """Whether a process of DVC's list has ended.
+
+    DVC itself asks only whether there is a process of that number. That may be one that was killed and that nobody has waited
+    for, as in a container without an init, or, after a restart of the machine, another one.
+    """
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > RWLOCK.stat().st_mtime + 1
+    except psutil.NoSuchProcess:
         return True
-    except ValueError:
+    except (psutil.Error, OSError):
         return False
 
 
-def _drop_rwlock() -> None:
-    """Under the lock that guards the file: while a `dvc` holds that, it is at work on it."""
+def _free_files() -> None:
+    """Under the lock that guards the list: while a `dvc` holds that, it is at work on it."""
     from dvc.lock import LockError, make_lock
     from dvc.repo import Repo
     from dvc.rwlock import RWLOCK_LOCK
@@ -167,8 +188,22 @@ def _drop_rwlock() -> None:
         )
     try:
         with guard:
-            if not _is_readable(RWLOCK):
+            if (users := _users()) is None:
                 RWLOCK.unlink()
                 sys.stderr.write(f"marval: {RWLOCK} was cut off by a kill, and is removed\n")
+            else:
+                _remove_users(set(filter(_is_gone, users)))
     except LockError:
         return  # in use, and about to be written
+
+
+def _remove_users(gone: set[int]) -> None:
+    content = json.loads(RWLOCK.read_text())
+    writing = {path: user for path, user in content.get("write", {}).items() if user["pid"] not in gone}
+    reading = {
+        path: [user for user in users if user["pid"] not in gone]
+        for path, users in content.get("read", {}).items()
+    }
+    reading = {path: users for path, users in reading.items() if users}
+    with replacing(RWLOCK) as temporary:
+        temporary.write_text(json.dumps({"write": writing, "read": reading}))

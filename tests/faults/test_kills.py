@@ -1,6 +1,7 @@
 """Killed at any point and started again, a run ends with the same results, bit for bit, and leaves nothing behind."""
 
 import contextlib
+import json
 import logging
 import os
 import random
@@ -8,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -189,6 +191,26 @@ def test_a_cut_off_list_of_files_in_use_is_dropped(copy, tried):
         assert done.stderr.count("marval: .dvc/tmp/rwlock was cut off by a kill, and is removed") == 1
         assert (copy.path / "results/smoke/scores/marval.json").is_file()
         tried["damaged files of the machinery"] += 1
+
+
+def test_what_a_gone_process_used_is_free(copy, tried):
+    """One that was killed and that nobody has waited for, and one whose number another process has now."""
+    path, output = copy.path / ".dvc/tmp/rwlock", copy.path / "results/smoke/scores/marval.json"
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        for pid, age in ((ended.pid, 0), (os.getpid(), 10**6)):
+            user = {"pid": pid, "cmd": "dvc repro"}
+            path.write_text(json.dumps({"write": {str(output): user}, "read": {str(copy.path): [user]}}))
+            os.utime(path, (time.time() - age,) * 2)
+            output.unlink()
+            copy.run("snakemake")
+            assert output.is_file()
+            tried["files in use by processes that are gone"] += 1
+    user = {"pid": os.getpid(), "cmd": "dvc repro"}  # this one is alive, and older than the list
+    path.write_text(json.dumps({"write": {str(output): user}, "read": {}}))
+    output.unlink()
+    assert "is busy" in copy.run("snakemake", check=False).stderr
+    path.unlink()
 
 
 HOLDER = """

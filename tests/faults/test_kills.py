@@ -193,7 +193,6 @@ def test_a_cut_off_list_of_files_in_use_is_dropped(copy, tried):
         tried["damaged files of the machinery"] += 1
 
 
-@pytest.mark.long
 def test_what_a_gone_process_used_is_free(copy, tried):
     """One that was killed and that nobody has waited for, and one whose number another process has now."""
     path, output = copy.path / ".dvc/tmp/rwlock", copy.path / "results/smoke/scores/marval.json"

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics import set_metrics
 from metrics.effort import halves_of
@@ -49,21 +50,19 @@ def _by_features(
     judge, known = yardstick.judge, record(yardstick.judge.kind)
     whole = judged.features[judge.name]
     _check_dimension(samples, whole, yardstick, maker.size)
-    subjects = [
-        [
-            Subject(
-                features.part(place),
-                None if part.labels is None else part.labels[place],
-                judge.knows_labels,
-                [np.arange(maker.size), *halves],
-                yardstick.reference,
-                settings,
-            )
-            for place, halves in zip(maker.places, of_sets, strict=True)
-        ]
-        for part, of_sets in zip(maker.parts, maker.halves_of_sets, strict=True)
-        for features in [whole.part(samples.seed == part.seed[0])]
-    ]
+
+    def subject(part: Samples, features: Features, place: slice, halves: list[NDArray[np.int64]]) -> Subject:
+        """One set of a seed's images and of their features."""
+        labels = None if part.labels is None else part.labels[place]
+        subsets = [np.arange(maker.size), *halves]
+        return Subject(
+            features.part(place), labels, judge.knows_labels, subsets, yardstick.reference, settings
+        )
+
+    subjects = []
+    for part, of_sets in zip(maker.parts, maker.halves_of_sets, strict=True):
+        features = whole.part(samples.seed == part.seed[0])
+        subjects.append([subject(part, features, *one) for one in zip(maker.places, of_sets, strict=True)])
     first = subjects[0][0]
     for metric in set_metrics.METRICS:
         protocol = metric.protocol(first)

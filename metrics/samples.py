@@ -57,7 +57,7 @@ class Samples:
         return self.part(slice(first, last + 1) if last - first + 1 == len(index) else index)
 
     def part(self, index: slice | NDArray[np.int64]) -> "Samples":
-        """Some of the images, as many of each set; a slice copies nothing."""
+        """Some of the images; a slice copies nothing."""
         labels = None if self.labels is None else self.labels[index]
         return Samples(self.images[index], labels, self.seed[index], self.source, self.sets)
 

@@ -159,18 +159,16 @@ def _users() -> set[int] | None:
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether a process of DVC's list has ended.
+    """Whether the process of this number is none that uses files; False where there is none, whose files DVC frees itself.
 
-    DVC itself asks only whether there is a process of that number. That may be one that was killed and that nobody has waited
-    for, as in a container without an init, or, after a restart of the machine, another one.
+    DVC asks only whether there is a process of that number. That may be one that was killed and that nobody has waited for, as in
+    a container without an init, or, after a restart of the machine, another one.
     """
     import psutil
 
     try:
         process = psutil.Process(pid)
         return process.status() == psutil.STATUS_ZOMBIE or process.create_time() > RWLOCK.stat().st_mtime + 1
-    except psutil.NoSuchProcess:
-        return True
     except (psutil.Error, OSError):
         return False
 

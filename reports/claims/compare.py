@@ -96,7 +96,7 @@ class Comparison:
 def deciding_distance(results: Results, is_full: bool, *variants: str) -> str:
     """Which distance of the variants decides: at full scale FID, which is the paper's.
 
-    On a proxy the mean of the per-class distances, where it was measured: between students of a teacher it scatters half as much.
+    On a proxy the mean of the per-class distances, where it was measured: between students of a teacher it scatters less.
     """
     by_class = all(results.metric(variant, CLASS_DISTANCE) for variant in variants)
     return CLASS_DISTANCE if by_class and not is_full else DISTANCE

@@ -20,6 +20,7 @@ def check(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
 
 def _parts(entry: dict[str, Any], results: Results) -> list[Part]:
     student = results.roles.the(Role.STUDENT)
+    sampled_alike = results.roles.differing_in("model", student)
     distilled = results.settings["distill"]["variants"]
     bound = tolerance(entry, "distance_ratio")
     return [
@@ -32,9 +33,5 @@ def _parts(entry: dict[str, Any], results: Results) -> list[Part]:
             bound,
         ).part(results)
         for rival in of_family(results, Family.OBJECTIVE)
-        if _sampling(results, rival) == _sampling(results, student)
+        if rival in sampled_alike
     ]
-
-
-def _sampling(results: Results, variant: str) -> dict[str, Any]:
-    return {k: v for k, v in results.variants[variant].items() if k not in ("role", "model", "seeds", "sets")}

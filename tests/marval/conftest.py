@@ -1,4 +1,4 @@
-"""The recorded numbers of the public MAR implementation (tests/fixtures/README.md), and small models."""
+"""The recorded numbers of the public MAR implementation (tests/fixtures/README.md), small models and small data."""
 
 import shutil
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from marval.data.latents import LatentBatches
 from marval.masking.orders import first_masked
 from marval.masking.schedule import unmasking_schedule
 from marval.models.mar import MAR
@@ -64,6 +65,14 @@ def tiny_mar() -> MAR:
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model.eval()
+
+
+@pytest.fixture
+def data() -> LatentBatches:
+    """Class k has latents near k - 1.5 with posterior deviation 0.1; 3x3 positions, 2 channels."""
+    labels = torch.arange(40) % 4
+    mean = (labels.float() - 1.5)[:, None, None, None].expand(-1, 2, 3, 3) + 0.2 * torch.randn(40, 2, 3, 3)
+    return LatentBatches.of(torch.cat([mean, torch.full_like(mean, 0.1)], dim=1), labels)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from short_trainings import ONE_STEP_T, Brightness
 
 from marval.data.latents import LatentBatches
 from marval.masking.law import MaskingLaw
@@ -33,16 +34,8 @@ from marval.training.loop import fit
 from marval.training.settings import OptimiserConfig, Scale
 
 STEPS, BATCH = 4, 13
-ONE_STEP_T = 900
 METHODS = ("teacher", "distill", "reinforce")
 OPTIMISER = OptimiserConfig(lr=1e-3, betas=(0.0, 0.99), clip=1.0)
-
-
-class Brightness:
-    """A reward that needs no network."""
-
-    def score(self, images, labels):
-        return images.mean(dim=(1, 2, 3))
 
 
 class Decoder(torch.nn.Module):

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from short_trainings import ONE_STEP_T, TOKENIZER, distill_training, run
+from short_trainings import ONE_STEP_T, TOKENIZER, Brightness, distill_training, run
 
 from marval.batches import Share
 from marval.data.latents import LatentBatches
@@ -14,13 +14,6 @@ from marval.models.mar import MAR
 from marval.models.settings import MARConfig
 from marval.models.tokenizer import Tokenizer, build_autoencoder
 from marval.training.settings import OptimiserConfig
-
-
-class Brightness:
-    """A reward whose best image is known: all white."""
-
-    def score(self, images, labels):
-        return images.mean(dim=(1, 2, 3))
 
 
 def reinforced(variant: ReinforceVariant, steps: int, tmp_path, distilled: bool = False):

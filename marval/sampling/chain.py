@@ -16,7 +16,7 @@ from torch import Tensor
 from marval.models.head import DenoisingHead
 from marval.sampling.modulated_head import ModulatedHead
 from marval.sampling.rows import Rows, rows_for
-from marval.sampling.tables import SolverStep, Step
+from marval.sampling.tables import DenoisingStep, SolverStep, Step, factors_of
 
 AMPLIFICATION = 10.0
 # modulations held at once: what stays in a core's second-level cache, or what makes a GPU's products large enough
@@ -30,6 +30,7 @@ class _Part:
     head: ModulatedHead
     times: Tensor  # (n, W) embedded
     steps: Sequence[Step]
+    factors: Sequence[Tensor]  # (2C,) for each step, of a solver none
     first: int
 
 
@@ -58,6 +59,7 @@ class TokenChain:
                 ModulatedHead(head, branches, kind, self.rows),
                 times[first:last].to(kind),
                 steps[first:last],
+                self._factors(steps[first:last], head.channels, device),
                 first,
             )
             for kind, first, last in cuts
@@ -89,5 +91,9 @@ class TokenChain:
                         x, remembered = state[0].view_as(start), state[1:]
                         continue
                     noise_of_step = drawn[part.first + i] if step.spread else None
-                    x = self.rows.denoised(x, output, noise_of_step, step)
+                    x = self.rows.denoised(x, output, noise_of_step, step, part.factors[i])
         return x
+
+    def _factors(self, steps: Sequence[Step], channels: int, device: torch.device) -> Sequence[Tensor]:
+        denoising = [step for step in steps if isinstance(step, DenoisingStep)]
+        return factors_of(denoising, channels, self.outer, device).unbind(0) if denoising else ()

@@ -11,6 +11,7 @@ solver's step is linear in all that it remembers, and its coefficients are what 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +60,14 @@ def denoising_steps(sampler: TokenSampler) -> list[Step]:
     if isinstance(sampler, SolverChain):
         return [_of_solver(sampler, i) for i in range(len(sampler.levels) - 1)]
     raise TypeError(f"no tables for {type(sampler).__name__}: use marval.sampling.reference")
+
+
+def factors_of(
+    steps: Sequence[DenoisingStep], channels: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """For each step what the head's output (eps, v) is multiplied by, `(n, 2C)`: `prediction`, then `rate`."""
+    factors = torch.tensor([[step.prediction, step.rate] for step in steps], dtype=dtype, device=device)
+    return factors.repeat_interleave(channels, dim=1)
 
 
 def _of_solver(chain: SolverChain, i: int) -> Step:

@@ -21,6 +21,9 @@ from marval.sampling.tables import DenoisingStep, SolverStep, Step, factors_of
 AMPLIFICATION = 10.0
 # modulations held at once: what stays in a core's second-level cache, or what makes a GPU's products large enough
 HELD_BYTES = {"cpu": 1 << 20, "cuda": 1 << 26, "meta": 1 << 26}  # meta: what a GPU would do
+# or a part of their weights, which are not to be read for a few rows where no cache holds them: at MAR-B's size (80 MiB), 4
+# tokens on one core, a chain takes 2.31 s with 1 MiB of modulations, 0.90 with 8 and 0.83 with 64
+HELD_PART = 8
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ class TokenChain:
         for part in self.parts:
             head, rows = part.head, condition.to(part.head.dtype)
             weight = head.output_weight(scale)
-            held = max(1, HELD_BYTES[rows.device.type] // head.modulation_bytes(len(rows)))
+            held_bytes = max(HELD_BYTES[rows.device.type], head.modulation_weight_bytes() // HELD_PART)
+            held = max(1, held_bytes // head.modulation_bytes(len(rows)))
             for low in range(0, len(part.steps), held):
                 modulations = head.modulations(part.times[low : low + held], rows)
                 for i, modulation in enumerate(modulations, low):

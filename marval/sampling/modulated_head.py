@@ -51,6 +51,11 @@ class ModulatedHead:
         weight, _ = self.modulation
         return rows * len(weight) * weight.element_size()
 
+    def modulation_weight_bytes(self) -> int:
+        """Size of what they are computed with."""
+        weight, _ = self.modulation
+        return weight.numel() * weight.element_size()
+
     def modulations(self, time: Tensor, condition: Tensor) -> list[tuple[Tensor, ...]]:
         """For each of n times `(n, W)` the M modulations `(R, W)` of the rows' conditions `(R, W)`."""
         y = F.silu(time[:, None] + condition)

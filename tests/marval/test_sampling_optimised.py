@@ -8,10 +8,13 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from marval.masking.schedule import unmasking_schedule
 from marval.masking.settings import OrderLaw
+from marval.models.head import DenoisingHead
+from marval.models.settings import HeadConfig
 from marval.noise.schedule import NoiseSchedule
 from marval.sampling import chain as chain_module
 from marval.sampling.draws import Draws, draw_images
 from marval.sampling.graphs import Direct
+from marval.sampling.modulated_head import ModulatedHead
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
 from marval.sampling.tables import denoising_steps
@@ -74,6 +77,22 @@ def test_gives_ordinary_tensors(tiny_mar):
     weight = torch.ones((), requires_grad=True)
     (tokens * weight).sum().backward()
     assert torch.isclose(weight.grad, tokens.sum())
+
+
+def test_large_weights_are_not_read_for_a_few_rows(monkeypatch):
+    """Where no cache holds the modulations' weights, a product gives as much as an eighth of them."""
+    monkeypatch.setitem(chain_module.HELD_BYTES, "cpu", 1)
+    head = DenoisingHead(HeadConfig(width=160, blocks=1), 2, 24).eval()
+    steps = denoising_steps(DiffusionChain(NoiseSchedule.respaced(30, 950)))
+    chain = chain_module.TokenChain(head, steps, branches=2, dtype=torch.float32)
+    asked = []
+    modulations = ModulatedHead.modulations
+    monkeypatch.setattr(
+        ModulatedHead, "modulations", lambda *given: asked.append(len(given[1])) or modulations(*given)
+    )
+    with torch.inference_mode():
+        chain(torch.zeros(2, 160), torch.tensor(2.0), torch.zeros(1, 2), torch.zeros(30, 1, 2))
+    assert asked == [10, 10, 10]  # an eighth of 160 rows is 20, and each step has 2
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from marval.pipeline.state import State
 from marval.plan.hardware import ANCHOR, FLOAT32_SHARE, Hardware, Job, wall_seconds
 from marval.plan.needs import Estimator, LatencyEstimator, Needs, TrainingImages, weights_bytes
 from marval.plan.table import Line, aligned, missing_lines, quantity, rows
+from marval.progress import Progress
 
 GB = 1e9
 
@@ -41,15 +42,17 @@ def _plan(preset: AnyPreset, hardware: Hardware) -> str:
         else "MAR-L's training on an H100"
     )
     lines, jobs = [], {}
-    for address, stage in graph.stages.items():
-        needed = address in to_run or address in found.waiting
-        needs = estimator.of(stage) if needed else Needs()
-        gpus = resources_of(preset.resources, stage.kind).gpus or 1
-        seconds = hardware.seconds(needs.flops, needs.float32_flops)
-        status = "waits" if address in found.waiting else "to run" if needed else "done"
-        lines.append(Line(stage.kind, _name(stage), status, needs, gpus, seconds / 3600))
-        if needed:
-            jobs[address] = Job(seconds, gpus, frozenset(graph.inputs(stage).values()))
+    with Progress(f"plan {preset.name}", len(graph.stages), "stage") as progress:
+        for address, stage in graph.stages.items():
+            needed = address in to_run or address in found.waiting
+            needs = estimator.of(stage) if needed else Needs()
+            gpus = resources_of(preset.resources, stage.kind).gpus or 1
+            seconds = hardware.seconds(needs.flops, needs.float32_flops)
+            status = "waits" if address in found.waiting else "to run" if needed else "done"
+            lines.append(Line(stage.kind, _name(stage), status, needs, gpus, seconds / 3600))
+            if needed:
+                jobs[address] = Job(seconds, gpus, frozenset(graph.inputs(stage).values()))
+            progress.advance(1)
     missing = {m: None for lacking in found.waiting.values() for m in lacking}
     return "\n".join(
         [

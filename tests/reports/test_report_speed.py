@@ -11,6 +11,7 @@ import made_up
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from reports import real_size
 from reports.__main__ import main
 from reports.figures import all_figures
 from reports.figures.speedups import drawn
@@ -42,6 +43,16 @@ def pair(teacher: dict[str, Any], student: dict[str, Any]) -> list[dict[str, Any
 
 def tables_of(results: Results) -> dict[str, Table]:
     return all_tables(results, Paper(), Provenance(results))
+
+
+def test_the_real_size_is_told_from_the_kept_run() -> None:
+    """MAR-B's whole image at batch 1, our reference sampler against its own single step."""
+    kept = json.loads((Path(real_size.__file__).parent / real_size.FILE).read_text())
+    assert (kept["preset"], kept["ar_steps"], kept["batch"], kept["first"]) == ("imagenet256-base", 64, 1, None)
+    seconds = {name: sampler["least_seconds"] for name, sampler in kept["samplers"].items()}
+    times = seconds["reference"] / seconds["reference, one step"]
+    assert f"That is {times:.1f} times as fast, not 33.00 times." in real_size.at_real_size(33.0)
+    assert seconds["reference"] <= seconds["published"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """Our samplers beside MAR's published code, in turn, on the same weights, one thread of a CPU: `python -m benchmarks.official`.
 
 Wants a clone of github.com/LTH14/mar and timm 0.9.12 (fused attention) on PYTHONPATH; neither is a dependency. Guidance 2, 100
-diffusion steps. Prints JSON: machine, versions and, for each sampler, the seconds of every round, the least of them, and how many
-times as fast as the published code that is. Seconds are the thread's own (CPU time), so that a busy machine does not decide.
+diffusion steps; and one step of the same networks, as a student samples. Prints JSON: machine, versions and, for each sampler,
+the seconds of every round, the least of them, and how many times as fast as the published code that is. Seconds are the thread's
+own (CPU time), so that a busy machine does not decide.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ from marval.pipeline.record import machine, versions
 from marval.sampling.draws import draw_images
 from marval.sampling.optimised import OptimisedSampler
 from marval.sampling.reference import sample_tokens
-from marval.sampling.token_samplers import DiffusionChain
+from marval.sampling.token_samplers import DiffusionChain, OneStep
 
 GUIDANCE, DIFFUSION_STEPS = 2.0, 100
+PUBLISHED = "published code"
+ONE_STEP = ", one step"  # ends the names of what samples as a student does
+STUDENT_T = 757  # noise level of the one step, which no time depends on
 PATCH = 16  # pixels of a token's side, which no time depends on
 
 
@@ -64,7 +68,7 @@ def random_model(preset: str) -> MAR:
 
 
 def samplers(model: MAR, batch: int, ar_steps: int, first: int | None) -> dict[str, Callable[[], object]]:
-    """The published code, our reference and, for whole images, our optimised sampler."""
+    """The published code, our reference and, for whole images, our optimised sampler; ours also with one step, as a student."""
     size = model.config
     theirs, limit = published(model), _Limit(first or ar_steps)
     draws = draw_images(0, range(batch), size.side, size.channels, DIFFUSION_STEPS, OrderLaw.RANDOM)
@@ -72,15 +76,17 @@ def samplers(model: MAR, batch: int, ar_steps: int, first: int | None) -> dict[s
     chain = DiffusionChain(NoiseSchedule.respaced(DIFFUSION_STEPS))
     theirs.diffloss.sample = limit.of(theirs.diffloss.sample)
     works: dict[str, Callable[[], object]] = {
-        "published": limit.within(
+        PUBLISHED: limit.within(
             partial(theirs.sample_tokens, batch, num_iter=ar_steps, cfg=GUIDANCE, labels=labels)
         ),
-        "reference": limit.within(
-            partial(sample_tokens, model, limit.of(chain), labels, draws, ar_steps, GUIDANCE)
-        ),
     }
-    if first is None:
-        works["optimised"] = partial(OptimisedSampler(model, chain, ar_steps, GUIDANCE), labels, draws)
+    for suffix, sampler, guidance in (("", chain, GUIDANCE), (ONE_STEP, OneStep.at(STUDENT_T), 1.0)):
+        works["reference sampler" + suffix] = limit.within(
+            partial(sample_tokens, model, limit.of(sampler), labels, draws, ar_steps, guidance)
+        )
+        if first is None:
+            optimised = OptimisedSampler(model, sampler, ar_steps, guidance)
+            works["optimised sampler" + suffix] = partial(optimised, labels, draws)
     return works
 
 
@@ -169,7 +175,7 @@ def table(seconds: dict[str, list[float]]) -> dict[str, Any]:
     return {
         name: {
             "least_seconds": round(least[name], 4),
-            "times_as_fast_as_published": round(least["published"] / least[name], 3),
+            "times_as_fast_as_published": round(least[PUBLISHED] / least[name], 3),
             "seconds": [round(s, 4) for s in taken],
         }
         for name, taken in seconds.items()

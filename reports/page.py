@@ -17,6 +17,7 @@ from reports.formats import Record
 from reports.paper import Paper, command
 from reports.pixels import Picture
 from reports.provenance import Provenance
+from reports.real_size import at_real_size
 from reports.regimes import Regime, regimes
 from reports.results import Results
 from reports.samples import Gallery, Sheet
@@ -74,6 +75,7 @@ def render(
             seeds_note=_seeds_note(results),
             measures_quality=results.measures_quality,
             split=[sentence for sentence in map(split, _claimed(results, paper)) if sentence],
+            at_real_size="" if scope_of(results, paper).is_full else at_real_size(paper.speedup("B")),
             others=_others(results, paper),
             reduced=list(dict.fromkeys(row.note for row in results.speed if row.note)),
             failed_checks=results.distance_untrusted,

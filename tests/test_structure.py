@@ -50,7 +50,7 @@ ALLOWED = {
     },
     "marval.plan": {
         "marval.plan", "marval.pipeline", "marval.costs", "marval.timing", "marval.weights", "marval.data", "marval.models",
-        "marval.masking", "marval.errors", "marval.artifacts",
+        "marval.masking", "marval.errors", "marval.artifacts", "marval.progress",
     },
     "marval.stages": {"marval", "metrics"},
     "metrics": {"metrics"},

@@ -32,6 +32,7 @@ SETTINGS = ".settings"  # modules of this name hold fields and checks, and nothi
 PROSE = ".md"
 RESOLVES = "marval.stages.settings"  # depends on everything that settings go through
 MODULE = re.compile(rf"({'|'.join(CODE)})(\.\w+)+(:\w+)?")  # of a registry: a module, or MODULE:CLASS
+DATA = re.compile(r"[\w.-]+(/[\w-][\w.-]*)*")  # of a module: a file or folder beside it
 STAGES = Path("marval/stages")
 OTHERS = {"report": "reports.__main__", "runs": RESOLVES}
 
@@ -153,7 +154,7 @@ def _found_beside(module: Path) -> Iterator[Path]:
         n.value for n in ast.walk(_tree(module)) if isinstance(n, ast.Constant) and isinstance(n.value, str)
     }
     for name in names:
-        if re.fullmatch(r"[\w.-]+", name) and name.strip(".") and (path := module.parent / name).exists():
+        if DATA.fullmatch(name) and name.strip(".") and (path := module.parent / name).exists():
             yield from (
                 f for f in (_content(path) if path.is_dir() else [path]) if f.suffix not in (".py", PROSE)
             )

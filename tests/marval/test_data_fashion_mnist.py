@@ -142,7 +142,9 @@ def test_other_content_is_refused(tmp_path):
     )
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(bytes(100), mtime=0)[:-9]], ids=["no gzip", "cut off"])
+@pytest.mark.parametrize(
+    "content", [b"no gzip", gzip.compress(bytes(100), mtime=0)[:-9]], ids=["no gzip", "cut off"]
+)
 def test_a_damaged_file_is_named(tmp_path, content):
     for name in FILES:
         (tmp_path / name).write_bytes(content)

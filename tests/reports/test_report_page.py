@@ -173,6 +173,7 @@ def test_speed_is_told_with_its_regime_and_the_frontier(text: str) -> None:
     assert "few-step teachers" in note
     assert "Of the 34.02 times (batch 1, eager, 8 AR steps), a factor of 2.00 is arithmetic" in note
     assert "Outside the claim's regime the speed-up is 27.76" in note
+    assert "At the real size and on a CPU arithmetic decides" in text[text.index('id="cost"') :]
     assert "18.6" in text
 
 

@@ -80,6 +80,7 @@ def test_closure_is_what_the_numbers_depend_on(garden):
         "marval/garden/weeds/thistle.py",
         "marval/garden/tools/spade.py",  # imported within a function
         "marval/garden/tools/shapes/flat.json",  # in a folder that a string names, without its prose
+        "marval/garden/tools/roots/deep.json",  # a file that a string names with its folder
     }
 
 

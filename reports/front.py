@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reports.claims import Claim, Part, Verdict
+from reports.claims.model import left_open
 from reports.paper import Paper
 from reports.pixels import Picture
 from reports.provenance import Provenance
@@ -112,20 +113,19 @@ def short(claim: Claim) -> str:
     if verdict is Verdict.NOT_ATTEMPTED:
         return f"{own[0].why[:1].upper()}{own[0].why[1:].rstrip('.')}." if own else "Nothing was measured."
     if verdict is Verdict.INCONCLUSIVE:
-        # one that fails, but not clearly enough among several, leaves the claim open as well
         alike = [p for p in own if p.verdict is not Verdict.REPRODUCED]
         if not alike:
             failed = [p for p in claim.parts if p.control and p.verdict is Verdict.NOT_REPRODUCED]
             return f"The parts hold, but a control fails: {_listed([p.name for p in failed])}."
-        return _of(own, alike, "is open", "are open")
-    return _of(own, alike, "fails", "fail")
+        return _of(own, alike, left_open(alike))
+    return _of(own, alike, "fails" if len(alike) == 1 else "fail")
 
 
-def _of(own: list[Part], alike: list[Part], one: str, several: str) -> str:
+def _of(own: list[Part], alike: list[Part], does: str) -> str:
     names = _listed([part.name for part in alike])
     if len(own) == 1:
-        return f"Its one part {one}: {names}."
-    return f"{len(alike)} of {len(own)} parts {one if len(alike) == 1 else several}: {names}."
+        return f"Its one part {does}: {names}."
+    return f"{len(alike)} of {len(own)} parts {does}: {names}."
 
 
 def _listed(names: list[str], most: int = 3) -> str:

@@ -128,10 +128,10 @@ def reason(parts: list[Part], verdict: Verdict) -> str:
             attempted = [p for p in own if p.verdict is not Verdict.NOT_ATTEMPTED]
             deciding, does = [p for p in attempted if p.fails_beside(len(attempted))], "fail"
         case Verdict.INCONCLUSIVE:
-            # a part that fails alone, but not clearly enough among several, is open too
             undecided = [p for p in own if p.verdict is not Verdict.REPRODUCED]
             failed_controls = [p for p in parts if p.control and p.verdict is Verdict.NOT_REPRODUCED]
-            deciding, does = undecided or failed_controls, "are open" if undecided else "(controls) fail"
+            deciding = undecided or failed_controls
+            does = left_open(undecided) if undecided else "(controls) fail"
         case Verdict.NOT_ATTEMPTED:
             deciding, does = own[:1], ""
     if not deciding:
@@ -141,6 +141,16 @@ def reason(parts: list[Part], verdict: Verdict) -> str:
         return f"{first}."
     total = len(parts) if does.startswith("(") else len(own)
     return f"{len(deciding)} of {total} parts {does}, the first: {first}."
+
+
+def left_open(parts: list[Part]) -> str:
+    """What is said of the parts that leave a claim open: one that fails alone may not fail clearly enough among several."""
+    failing, one = sum(part.verdict is Verdict.NOT_REPRODUCED for part in parts), len(parts) == 1
+    if not failing:
+        return "is open" if one else "are open"
+    if failing == len(parts):
+        return f"{'fails' if one else 'fail'}, but not clearly enough among so many"
+    return f"are open ({failing} fail{'s' if failing == 1 else ''}, but not clearly enough among so many)"
 
 
 def above(estimate: Estimate, bound: float, level: float = TWO_SIDED) -> Verdict:

@@ -128,4 +128,10 @@ def test_a_failure_that_is_not_clear_among_several_leaves_its_claim_open_and_is_
     unclear = part("order", 1.19, 1.5, 1.9, 1.18, -1, p_fails=0.02)
     found = claim("C1", HOLDS, unclear)
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert front.short(found) == "1 of 2 parts is open: order."
+    assert front.short(found) == "1 of 2 parts fails, but not clearly enough among so many: order."
+    twice = claim("C1", HOLDS, unclear, unclear)
+    assert twice.why.startswith("2 of 3 parts fail, but not clearly enough among so many, the first:")
+    mixed = claim("C1", unclear, OPEN)
+    assert front.short(mixed).startswith(
+        "2 of 2 parts are open (1 fails, but not clearly enough among so many)"
+    )

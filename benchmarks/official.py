@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from marval.masking.settings import OrderLaw
 from marval.models.mar import MAR
@@ -45,12 +45,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.official", description=__doc__)
     parser.add_argument("--preset", default="digits", help="whose teacher's size is taken")
     parser.add_argument("--ar-steps", type=int, default=8)
-    parser.add_argument("--first", type=int, help="only this many AR steps, the first ones")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    works = samplers(random_model(options.preset), options.batch, options.ar_steps, options.first)
+    works = samplers(random_model(options.preset), options.batch, options.ar_steps)
     with torch.no_grad(), on_the_cpu():
         seconds = in_turn(works, options.rounds)
     packages = versions() | {"timm": importlib.metadata.version("timm")}
@@ -67,26 +66,20 @@ def random_model(preset: str) -> MAR:
     return model
 
 
-def samplers(model: MAR, batch: int, ar_steps: int, first: int | None) -> dict[str, Callable[[], object]]:
-    """The published code, our reference and, for whole images, our optimised sampler; ours also with one step, as a student."""
+def samplers(model: MAR, batch: int, ar_steps: int) -> dict[str, Callable[[], object]]:
+    """The published code and our two samplers; ours also with one step, as a student."""
     size = model.config
-    theirs, limit = published(model), _Limit(first or ar_steps)
     draws = draw_images(0, range(batch), size.side, size.channels, DIFFUSION_STEPS, OrderLaw.RANDOM)
     labels = torch.arange(batch) % size.classes
+    theirs = published(model).sample_tokens
+    works = {PUBLISHED: partial(theirs, batch, num_iter=ar_steps, cfg=GUIDANCE, labels=labels)}
     chain = DiffusionChain(NoiseSchedule.respaced(DIFFUSION_STEPS))
-    theirs.diffloss.sample = limit.of(theirs.diffloss.sample)
-    works: dict[str, Callable[[], object]] = {
-        PUBLISHED: limit.within(
-            partial(theirs.sample_tokens, batch, num_iter=ar_steps, cfg=GUIDANCE, labels=labels)
-        ),
-    }
     for suffix, sampler, guidance in (("", chain, GUIDANCE), (ONE_STEP, OneStep.at(STUDENT_T), 1.0)):
-        works["reference sampler" + suffix] = limit.within(
-            partial(sample_tokens, model, limit.of(sampler), labels, draws, ar_steps, guidance)
+        optimised = OptimisedSampler(model, sampler, ar_steps, guidance)
+        works["reference sampler" + suffix] = partial(
+            sample_tokens, model, sampler, labels, draws, ar_steps, guidance
         )
-        if first is None:
-            optimised = OptimisedSampler(model, sampler, ar_steps, guidance)
-            works["optimised sampler" + suffix] = partial(optimised, labels, draws)
+        works["optimised sampler" + suffix] = partial(optimised, labels, draws)
     return works
 
 
@@ -135,38 +128,6 @@ def on_the_cpu() -> Iterator[None]:
         yield
     finally:
         torch.Tensor.cuda = original  # type: ignore[method-assign]
-
-
-class _Enough(Exception):
-    """The AR steps that were asked for are done."""
-
-
-class _Limit:
-    """Ends a sampler after some AR steps: each calls its token sampler once."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.done = steps, 0
-
-    def of(self, token_sampler: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def counted(*args: Any, **kwargs: Any) -> Tensor:
-            result = token_sampler(*args, **kwargs)
-            self.done += 1
-            if self.done == self.steps:
-                raise _Enough
-            return result
-
-        return counted
-
-    def within(self, work: Callable[[], object]) -> Callable[[], None]:
-        def limited() -> None:
-            self.done = 0
-            try:
-                work()
-            except _Enough:
-                return
-            raise RuntimeError(f"fewer than {self.steps} AR steps were made")
-
-        return limited
 
 
 def table(seconds: dict[str, list[float]]) -> dict[str, Any]:

@@ -52,7 +52,7 @@ class ModulatedHead:
         return rows * len(weight) * weight.element_size()
 
     def modulation_weight_bytes(self) -> int:
-        """Size of what they are computed with."""
+        """Size of the weights that give the modulations."""
         weight, _ = self.modulation
         return weight.numel() * weight.element_size()
 

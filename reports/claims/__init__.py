@@ -41,7 +41,7 @@ def _all(entries: Iterable[dict[str, Any]], results: Results, paper: Paper) -> l
 def _checked(entry: dict[str, Any], results: Results, paper: Paper) -> Claim:
     if missing := results.roles.missing(entry["roles"]):
         why = f"no variant has the role {' or '.join(missing)} in preset {results.preset}"
-        part = Part("roles", Verdict.NOT_ATTEMPTED, why)
+        part = Part("not in this preset", Verdict.NOT_ATTEMPTED, why)
         return Claim(entry, str(scope_of(results, paper)), "nothing was measured", None, None, [part])
     claim: Claim = import_module(f"reports.claims.{entry['module']}").check(entry, results, paper)
     return claim
